@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config.c - is this configuration right, and how does it lie in memory?
+ *
+ * One pass does both, so that htel_memory_needed and htel_open cannot disagree: it walks the parts in order and
+ * hands out addresses (from NULL when only the size is asked for). */
+#include <stdalign.h>
+#include <string.h>
+
+#include "client.h"
+#include "frame.h"
+#include "zip.h"
+
+#define ALIGN (alignof(max_align_t))
+
+#define ALARM_BLOCK_BYTES 256u     /* alarms close their frame at once: room for a burst of eight */
+#define NUMERIC_BLOCK_BYTES_MIN 384u
+#define NUMERIC_BLOCK_BYTES_EACH 32u /* for each numeric channel */
+#define RING_ALARM_WORDS 4u
+#define RING_ALARMS_RESERVED 8u
+
+/* Configuration with its defaults in place. */
+typedef struct sizes {
+  uint32_t ring_words[HTEL_RINGS_MAX];
+  uint16_t ring_count;
+  uint32_t frame_bytes;
+  uint32_t block_bytes[HTEL_CLASS_COUNT]; /* coded readings of an open frame */
+  uint16_t column_samples[HTEL_CHANNELS_MAX];
+  uint32_t outbox_bytes;
+  bool ring_has_alarms[HTEL_RINGS_MAX];
+} sizes;
+
+/* ---- checks ---------------------------------------------------------------------------- */
+
+static int32_t fault(const htel_config *config, const char *field, unsigned index, const char *why) {
+  if (config->fault != NULL)
+    *config->fault = (htel_config_fault){.field = field, .index = (uint16_t)index, .why = why};
+  return HTEL_E_CONFIG;
+}
+
+static bool is_id(const char *s) {
+  size_t n = 0;
+  for (; s[n] != '\0'; n++) {
+    char c = s[n];
+    bool ok = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
+              c == '-';
+    if (!ok || n >= HTEL_DEVICE_ID_CHARS_MAX) return false;
+  }
+  return n > 0;
+}
+
+/* NULL, or printable ASCII of at most `max` characters. */
+static bool is_label(const char *s, size_t max) {
+  if (s == NULL) return true;
+  for (size_t n = 0; s[n] != '\0'; n++)
+    if (n >= max || s[n] < 0x20 || s[n] > 0x7e) return false;
+  return true;
+}
+
+static uint32_t block_max_of(const htel_channel *ch) {
+  return ch->block_max == 0 ? 64u : ch->block_max;
+}
+
+static int32_t check_channel(const htel_config *c, unsigned i, sizes *s) {
+  const htel_channel *ch = &c->channels[i];
+  if (ch->kind > HTEL_ALARM)
+    return fault(c, "channels.kind", i, "must be HTEL_NUMERIC, HTEL_WAVEFORM or HTEL_ALARM");
+  if (ch->ring >= s->ring_count)
+    return fault(c, "channels.ring", i, "names a ring that is not there: must be below ring_count");
+  if (!is_label(ch->name, HTEL_NAME_CHARS_MAX))
+    return fault(c, "channels.name", i, "must be at most 31 printable ASCII characters");
+  if (!is_label(ch->unit, HTEL_UNIT_CHARS_MAX))
+    return fault(c, "channels.unit", i, "must be a UCUM unit of at most 15 ASCII characters");
+  if (ch->exponent < -12 || ch->exponent > 12)
+    return fault(c, "channels.exponent", i, "must be from -12 to 12");
+  if (ch->kind == HTEL_WAVEFORM) {
+    if (ch->rate.num == 0)
+      return fault(c, "channels.rate", i, "a waveform needs its sample rate, as {num, den} in Hz");
+    if (ch->rate.num > 1000000u || ch->rate.den > 1000000u)
+      return fault(c, "channels.rate", i, "num and den must be at most 1,000,000");
+    if (block_max_of(ch) > UINT16_MAX / 2u)
+      return fault(c, "channels.block_max", i, "must be at most 32767 samples");
+  } else if (ch->rate.num != 0) {
+    return fault(c, "channels.rate", i, "only a waveform has a sample rate: leave it 0");
+  }
+  if (ch->column_samples != 0 && (ch->column_samples < 8u || ch->column_samples > HTEL_COLUMN_SAMPLES_MAX))
+    return fault(c, "channels.column_samples", i, "must be from 8 to 512, or 0 for the default");
+  for (unsigned j = 0; j < i; j++)
+    if (c->channels[j].code == ch->code && c->channels[j].index == ch->index)
+      return fault(c, "channels.index", i,
+                   "an earlier channel has the same code and index: give each its own index");
+  return 0;
+}
+
+/* A record of the largest block must fit twice: one being read while the next comes in. */
+static int32_t check_ring(const htel_config *c, const sizes *s, unsigned channel) {
+  const htel_channel *ch = &c->channels[channel];
+  uint32_t words = RING_HEAD_WORDS + (ch->kind == HTEL_WAVEFORM ? block_max_of(ch) : 2u);
+  uint32_t reserve = s->ring_has_alarms[ch->ring] ? RING_ALARM_WORDS * RING_ALARMS_RESERVED : 0;
+  if (2u * words + reserve <= s->ring_words[ch->ring]) return 0;
+  return fault(c, "ring_bytes", ch->ring,
+               "too small for its channels: must hold two blocks of block_max samples "
+               "(4 bytes a sample, 8 a block), and 128 bytes kept for alarms");
+}
+
+static int32_t check_rings(const htel_config *c, sizes *s) {
+  s->ring_count = c->ring_count == 0 ? 1u : c->ring_count;
+  if (s->ring_count > HTEL_RINGS_MAX) return fault(c, "ring_count", 0, "must be at most 8");
+  for (unsigned i = 0; i < s->ring_count; i++) {
+    uint32_t bytes = c->ring_bytes[i] == 0 ? 2048u : c->ring_bytes[i];
+    if (bytes < 256u || bytes > 1048576u || (bytes & (bytes - 1u)) != 0)
+      return fault(c, "ring_bytes", i, "must be a power of two from 256 to 1048576, or 0 for 2048");
+    s->ring_words[i] = bytes / 4u;
+  }
+  return 0;
+}
+
+/* Room for coded readings, by class; and columns whose blocks fit there whatever their values. */
+static int32_t check_columns(const htel_config *c, sizes *s) {
+  uint32_t most = s->frame_bytes - FRAME_ENVELOPE_BYTES_MAX;
+  uint32_t numeric = NUMERIC_BLOCK_BYTES_MIN;
+  for (unsigned i = 0; i < c->channel_count; i++) {
+    const htel_channel *ch = &c->channels[i];
+    if (ch->kind == HTEL_ALARM) continue;
+    uint16_t want = ch->column_samples != 0 ? ch->column_samples : ch->kind == HTEL_NUMERIC ? 32u : 256u;
+    while (ch->column_samples == 0 && want > 8u && code_block_bytes_max(want) > most)
+      want = (uint16_t)(want / 2u);
+    if (code_block_bytes_max(want) > most)
+      return fault(c, "channels.column_samples", i,
+                   "a block of so many samples may not fit a frame: lower it, or raise batch.bytes_max");
+    s->column_samples[i] = want;
+    if (ch->kind != HTEL_NUMERIC) continue;
+    numeric += NUMERIC_BLOCK_BYTES_EACH;
+    if (code_block_bytes_max(want) > numeric) numeric = (uint32_t)code_block_bytes_max(want);
+  }
+  s->block_bytes[HTEL_CLASS_ALARM] = ALARM_BLOCK_BYTES;
+  s->block_bytes[HTEL_CLASS_NUMERIC] = numeric < most ? numeric : most;
+  s->block_bytes[HTEL_CLASS_WAVEFORM] = most;
+  bool waves = false;
+  for (unsigned i = 0; i < c->channel_count; i++) waves |= c->channels[i].kind == HTEL_WAVEFORM;
+  if (!waves) s->block_bytes[HTEL_CLASS_WAVEFORM] = 0;
+  return 0;
+}
+
+static int32_t check_delivery(const htel_config *c) {
+  const htel_delivery_config *d = &c->delivery;
+  if (d->mode > HTEL_DELIVERY_BROKER)
+    return fault(c, "delivery.mode", 0, "must be HTEL_DELIVERY_RECEIPT or HTEL_DELIVERY_BROKER");
+  if (d->rate_per_s_max > 99u)
+    return fault(c, "delivery.rate_per_s_max", 0, "must be below 100: brokers cut off faster devices");
+  if (d->backlog_per_s_max > 99u)
+    return fault(c, "delivery.backlog_per_s_max", 0, "must be below 100");
+  if (d->backoff_base_ms > 3600000u || d->backoff_max_ms > 86400000u)
+    return fault(c, "delivery.backoff_max_ms", 0, "base at most an hour, max at most a day");
+  if (d->backoff_base_ms != 0 && d->backoff_max_ms != 0 && d->backoff_max_ms < d->backoff_base_ms)
+    return fault(c, "delivery.backoff_max_ms", 0, "must not be below backoff_base_ms");
+  if (d->receipt_wait_ms > 86400000u || (d->receipt_wait_ms != 0 && d->receipt_wait_ms < 1000u))
+    return fault(c, "delivery.receipt_wait_ms", 0, "must be from 1000 to 86400000, or 0 for 30000");
+  return 0;
+}
+
+static int32_t check(const htel_config *c, sizes *s) {
+  if (c->device_id == NULL || !is_id(c->device_id))
+    return fault(c, "device_id", 0, "must be 1 to 36 characters of A-Z a-z 0-9 _ -");
+  if (!is_label(c->firmware, HTEL_NAME_CHARS_MAX))
+    return fault(c, "firmware", 0, "must be at most 31 printable ASCII characters");
+  if (c->channels == NULL || c->channel_count == 0)
+    return fault(c, "channels", 0, "at least one channel is needed");
+  if (c->channel_count > HTEL_CHANNELS_MAX)
+    return fault(c, "channel_count", 0, "must be at most 64");
+  if (c->coding > HTEL_CODING_FAST)
+    return fault(c, "coding", 0, "must be HTEL_CODING_ZLIB or HTEL_CODING_FAST");
+  if (c->coding == HTEL_CODING_ZLIB && zip_arena_bytes() == 0)
+    return fault(c, "coding", 0, "this library was built without zlib: use HTEL_CODING_FAST");
+  if (c->batch.age_ms_max > 86400000u)
+    return fault(c, "batch.age_ms_max", 0, "must be at most a day (86400000)");
+  s->frame_bytes = c->batch.bytes_max == 0 ? 3584u : c->batch.bytes_max;
+  if (s->frame_bytes < 512u || s->frame_bytes > HTEL_FRAME_BYTES_MAX)
+    return fault(c, "batch.bytes_max", 0, "must be from 512 to 61440, or 0 for 3584");
+  s->outbox_bytes = c->outbox.bytes == 0 ? 32768u : c->outbox.bytes;
+  if (s->outbox_bytes < 2u * outbox_bytes_for(s->frame_bytes) || s->outbox_bytes > 0x40000000u)
+    return fault(c, "outbox.bytes", 0, "must hold two frames of batch.bytes_max and be at most 1 GiB");
+  for (unsigned i = 0; i < HTEL_CLASS_COUNT; i++)
+    if (c->outbox.when_full[i] > HTEL_REFUSE_NEWEST)
+      return fault(c, "outbox.when_full", i, "must be HTEL_DROP_OLDEST or HTEL_REFUSE_NEWEST");
+  int32_t rc = check_delivery(c);
+  if (rc == 0) rc = check_rings(c, s);
+  for (unsigned i = 0; rc == 0 && i < c->channel_count; i++) {
+    rc = check_channel(c, i, s);
+    if (rc == 0 && c->channels[i].kind == HTEL_ALARM) s->ring_has_alarms[c->channels[i].ring] = true;
+  }
+  for (unsigned i = 0; rc == 0 && i < c->channel_count; i++) rc = check_ring(c, s, i);
+  if (rc == 0) rc = check_columns(c, s);
+  return rc;
+}
+
+/* ---- layout ---------------------------------------------------------------------------- */
+
+typedef struct cursor {
+  uint8_t *base; /* NULL: only counting */
+  uint64_t used; /* 64 bits: the sum of all maxima does not wrap */
+} cursor;
+
+static void *take(cursor *at, uint64_t bytes) {
+  void *p = at->base == NULL ? NULL : at->base + at->used;
+  at->used += (bytes + ALIGN - 1u) / ALIGN * ALIGN;
+  return p;
+}
+
+static void lay_rings(htel *tel, cursor *at, const sizes *s) {
+  ring *rings = take(at, s->ring_count * sizeof(ring));
+  if (tel != NULL) {
+    tel->rings = rings;
+    tel->ring_count = s->ring_count;
+  }
+  for (unsigned i = 0; i < s->ring_count; i++) {
+    uint32_t *words = take(at, 4u * (uint64_t)s->ring_words[i]);
+    if (tel == NULL) continue;
+    uint32_t reserve = s->ring_has_alarms[i] ? RING_ALARM_WORDS * RING_ALARMS_RESERVED : 0;
+    ring_init(&rings[i], words, s->ring_words[i], reserve);
+  }
+}
+
+static void lay_channels(htel *tel, cursor *at, const htel_config *c, const sizes *s) {
+  channel_state *states = take(at, c->channel_count * sizeof(channel_state));
+  batch_column *columns = take(at, c->channel_count * sizeof(batch_column));
+  for (unsigned i = 0; i < c->channel_count; i++) {
+    const htel_channel *ch = &c->channels[i];
+    uint64_t n = s->column_samples[i];
+    batch_column column = {.room = (uint16_t)n};
+    column.values = take(at, n * sizeof *column.values);
+    if (ch->kind == HTEL_NUMERIC) {
+      column.ticks = take(at, n * sizeof *column.ticks);
+      column.quality = take(at, n * sizeof *column.quality);
+    }
+    if (tel == NULL) continue;
+    columns[i] = column;
+    states[i].into = &tel->rings[ch->ring];
+    atomic_init(&states[i].refused, 0);
+    atomic_init(&states[i].refused_tick, 0);
+    states[i].kind = ch->kind;
+    states[i].block_max = (uint16_t)block_max_of(ch);
+  }
+  if (tel == NULL) return;
+  tel->states = states;
+  tel->batch.columns = columns;
+}
+
+static void lay_frames(htel *tel, cursor *at, const sizes *s) {
+  for (unsigned i = 0; i < HTEL_CLASS_COUNT; i++) {
+    uint8_t *blocks = take(at, s->block_bytes[i]);
+    if (tel != NULL)
+      tel->batch.frames[i] = (batch_frame){.blocks = blocks, .room = s->block_bytes[i], .serial = 1};
+  }
+}
+
+int32_t config_apply(const htel_config *config, uint8_t *memory) {
+  sizes s;
+  memset(&s, 0, sizeof s);
+  int32_t rc = check(config, &s);
+  if (rc != 0) return rc;
+
+  cursor at = {.base = memory};
+  htel *tel = take(&at, sizeof(htel));
+  lay_rings(tel, &at, &s);
+  lay_channels(tel, &at, config, &s);
+  lay_frames(tel, &at, &s);
+  uint8_t *arena = take(&at, s.outbox_bytes);
+  size_t zip_bytes = config->coding == HTEL_CODING_ZLIB ? zip_arena_bytes() : 0;
+  void *zip = take(&at, zip_bytes);
+  if (at.used > INT32_MAX)
+    return fault(config, "outbox.bytes", 0, "the configuration needs more than 2 GiB in all");
+  if (tel == NULL) return (int32_t)at.used;
+
+  outbox_init(&tel->outbox, arena, s.outbox_bytes / 8u * 8u, config->outbox.when_full);
+  tel->zip = zip;
+  tel->zip_bytes = zip_bytes;
+  tel->channels = config->channels;
+  tel->channel_count = config->channel_count;
+  tel->device_id = config->device_id;
+  tel->birth = (birth_source){.firmware = config->firmware,
+                              .channels = config->channels,
+                              .channel_count = config->channel_count};
+  tel->session = config->session;
+  tel->coding = config->coding;
+  tel->frame_bytes_max = (uint16_t)s.frame_bytes;
+  tel->batch.channels = config->channels;
+  tel->batch.channel_count = config->channel_count;
+  tel->batch.age_ms_max = config->batch.age_ms_max == 0 ? 10000u : config->batch.age_ms_max;
+  return (int32_t)at.used;
+}

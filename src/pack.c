@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pack.h"
+
+#include "frame.h"
+#include "zip.h"
+
+#define ANCHORS_WAITING_MAX ((uint8_t)(sizeof((htel *)0)->anchors / sizeof(htel_anchor)))
+
+void pack_anchor(htel *tel) {
+  /* A clock that jumps faster than frames are closed: the newest anchors matter most. */
+  if (tel->anchor_count == ANCHORS_WAITING_MAX) {
+    for (uint8_t i = 1; i < ANCHORS_WAITING_MAX; i++) tel->anchors[i - 1] = tel->anchors[i];
+    tel->anchor_count--;
+  }
+  tel->anchors[tel->anchor_count++] = tel->time.anchor;
+}
+
+bool pack_system_waiting(const htel *tel) {
+  return tel->anchor_count > 0 || loss_waiting(&tel->losses);
+}
+
+static void evict(htel *tel, outbox_entry *victim) {
+  uint32_t sequence = victim->sequence;
+  loss_evicted(&tel->losses, victim);
+  tel->stats.frames_evicted++;
+  tel->stats.readings_evicted += victim->readings;
+  bool system = victim->frame_class == HTEL_CLASS_ALARM;
+  outbox_free(&tel->outbox, victim);
+  if (!system) return;
+  loss_returned(&tel->losses, sequence);
+  if (tel->time.known && tel->anchor_count == 0) pack_anchor(tel); /* it may have carried the only one */
+}
+
+/* Room for a frame, evicting what must go; NULL when it is the newcomer that must. */
+static uint8_t *make_room(htel *tel, uint8_t frame_class, uint32_t size) {
+  for (;;) { /* each round frees a frame */
+    uint8_t *out = outbox_reserve(&tel->outbox, size);
+    if (out != NULL) return out;
+    outbox_entry *victim = outbox_victim(&tel->outbox, frame_class);
+    if (victim == NULL) return NULL;
+    evict(tel, victim);
+  }
+}
+
+static void pack_frame(htel *tel, uint8_t frame_class, bool with_losses) {
+  const batch_frame *f = &tel->batch.frames[frame_class];
+  htel_loss losses[LOSS_ENTRIES];
+  frame_parts parts = {.boot = tel->boot,
+                       .sequence = tel->sequence_next,
+                       .frame_class = frame_class,
+                       .tick = f->used > 0 ? f->tick : tel->time.now,
+                       .schema = tel->schema,
+                       .session = tel->session,
+                       .data = f->blocks,
+                       .data_bytes = f->used};
+  uint32_t size = FRAME_ENVELOPE_BYTES_MAX + f->used;
+  if (frame_class == HTEL_CLASS_ALARM) {
+    uint32_t room = tel->frame_bytes_max - size;
+    uint32_t fit = room / FRAME_ANCHOR_BYTES_MAX;
+    parts.anchors = tel->anchors;
+    parts.anchor_count = (uint16_t)(tel->anchor_count < fit ? tel->anchor_count : fit);
+    room -= parts.anchor_count * FRAME_ANCHOR_BYTES_MAX;
+    fit = room / FRAME_LOSS_BYTES_MAX;
+    if (fit > LOSS_ENTRIES) fit = LOSS_ENTRIES;
+    parts.losses = losses;
+    if (with_losses) parts.loss_count = loss_take(&tel->losses, parts.sequence, losses, (uint16_t)fit);
+    size += parts.anchor_count * FRAME_ANCHOR_BYTES_MAX + parts.loss_count * FRAME_LOSS_BYTES_MAX;
+  }
+  if (f->used == 0 && parts.anchor_count == 0 && parts.loss_count == 0) return;
+  tel->sequence_next++;
+
+  outbox_entry entry = {.sequence = parts.sequence,
+                        .ordinal = tel->ordinal_next[frame_class]++,
+                        .readings = f->readings,
+                        .tick_first = f->readings > 0 ? f->tick_first : parts.tick,
+                        .tick_last = f->readings > 0 ? f->tick_last : parts.tick,
+                        .frame_class = frame_class,
+                        .state = OUTBOX_WAITING};
+  uint8_t *out = make_room(tel, frame_class, size);
+  int bytes = HTEL_E_FULL;
+  if (out != NULL) {
+    size_t zipped = 0;
+    if (tel->zip != NULL && f->used > 0) {
+      /* Straight to its place, or just behind it; frame_encode moves it down. */
+      uint8_t *to = out + FRAME_ENVELOPE_BYTES_MAX;
+      zipped = zip_blocks(tel->zip, tel->zip_bytes, tel->channels, tel->channel_count, f->blocks, f->used,
+                          to, f->used, &parts.data_size);
+      if (zipped > 0) {
+        parts.coding = 1;
+        parts.data = to;
+        parts.data_bytes = zipped;
+      }
+    }
+    bytes = frame_encode(&parts, out, size);
+  }
+  tel->stats.frames_closed++;
+  if (bytes < 0) { /* no room for it: as if evicted */
+    loss_evicted(&tel->losses, &entry);
+    loss_returned(&tel->losses, entry.sequence);
+    tel->stats.frames_evicted++;
+    tel->stats.readings_evicted += entry.readings;
+    return;
+  }
+  entry.size = (uint32_t)bytes;
+  outbox_commit(&tel->outbox, &entry);
+  tel->stats.payload_bytes += entry.size;
+  for (uint16_t i = parts.anchor_count; i < tel->anchor_count; i++)
+    tel->anchors[i - parts.anchor_count] = tel->anchors[i];
+  tel->anchor_count = (uint8_t)(tel->anchor_count - parts.anchor_count);
+}
+
+void pack_class(htel *tel, uint8_t frame_class, bool with_losses) {
+  bool all;
+  do { /* each round empties at least one column: batch_flush fits any single one into an empty frame */
+    all = batch_flush(&tel->batch, frame_class);
+    pack_frame(tel, frame_class, with_losses);
+    batch_taken(&tel->batch, frame_class);
+  } while (!all);
+}

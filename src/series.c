@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* series.c - see series.h.
+ *
+ * Writing goes over the values twice: once to choose the order, by the least sum of residuals, once
+ * to write them. Both go by partitions of 32 through a small window on the stack, so that
+ * no array of residuals is needed however long the series is, and so that the inner
+ * loops have a length that the compiler knows: on machines with vectors it uses them. */
+#include "series.h"
+
+#include <string.h>
+
+/* ---- Predictor ------------------------------------------------------------------------ */
+
+#define HISTORY 3u /* values that a prediction looks back on, at most */
+
+/* A partition of values, with the values before it in front. */
+typedef struct window {
+  uint32_t begin; /* which value is the partition's first; from 1 on */
+  uint32_t count; /* values in the partition */
+  uint32_t first; /* value 0 */
+  uint32_t values[HISTORY + SERIES_PARTITION];
+} window;
+
+static uint32_t source_value(const series_source *source, size_t i) {
+  if (source->differences) return source->values[i + 1] - source->values[i];
+  return source->values[i];
+}
+
+static void window_load(window *w, const series_source *source, uint16_t count) {
+  uint32_t left = count - w->begin;
+  w->count = left < SERIES_PARTITION ? left : SERIES_PARTITION;
+  uint32_t *to = w->values + HISTORY;
+  if (source->differences) {
+    for (uint32_t i = 0; i < w->count; i++) to[i] = source_value(source, w->begin + i);
+  } else {
+    memcpy(to, source->values + w->begin, w->count * sizeof *to);
+  }
+}
+
+/* Before value 0 all values count as equal to it: then every order predicts value 0 for value 1. */
+static void window_first(window *w, const series_source *source, uint16_t count) {
+  memset(w, 0, sizeof *w);
+  w->begin = 1;
+  w->first = source_value(source, 0);
+  for (uint32_t i = 0; i < HISTORY; i++) w->values[i] = w->first;
+  window_load(w, source, count);
+}
+
+/* False when there is no more. */
+static bool window_next(window *w, const series_source *source, uint16_t count) {
+  w->begin += w->count;
+  if (w->begin >= count) return false;
+  memcpy(w->values, w->values + SERIES_PARTITION, HISTORY * sizeof w->values[0]);
+  window_load(w, source, count);
+  return true;
+}
+
+/* The zigzagged residuals of the window's values; behind the last one zeros. */
+static void window_residuals(const window *restrict w, uint8_t order,
+                             uint32_t u[restrict SERIES_PARTITION]) {
+  const uint32_t *v = w->values + HISTORY;
+  if (order == 0) {
+    for (int i = 0; i < (int)SERIES_PARTITION; i++) u[i] = wire_zigzag32(v[i] - w->first);
+  } else if (order == 1) {
+    for (int i = 0; i < (int)SERIES_PARTITION; i++) u[i] = wire_zigzag32(v[i] - v[i - 1]);
+  } else if (order == 2) {
+    for (int i = 0; i < (int)SERIES_PARTITION; i++) {
+      u[i] = wire_zigzag32(v[i] - 2 * v[i - 1] + v[i - 2]);
+    }
+  } else {
+    for (int i = 0; i < (int)SERIES_PARTITION; i++) {
+      u[i] = wire_zigzag32(v[i] - 3 * (v[i - 1] - v[i - 2]) - v[i - 3]);
+    }
+    if (w->begin == 1) u[1] = wire_zigzag32(v[1] - 2 * v[0] + v[-1]); /* value 2: order 2 */
+  }
+  for (uint32_t i = w->count; i < SERIES_PARTITION; i++) u[i] = 0;
+}
+
+static uint64_t residual_sum(const uint32_t u[SERIES_PARTITION]) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < SERIES_PARTITION; i++) sum += u[i];
+  return sum;
+}
+
+/* The order whose residuals are smallest in sum, the lowest of equals; and that sum. */
+static uint8_t order_choose(const series_source *source, uint16_t count, uint64_t *least) {
+  uint64_t sum[4] = {0, 0, 0, 0};
+  window w;
+  window_first(&w, source, count);
+  do {
+    uint32_t u[SERIES_PARTITION];
+    for (uint8_t order = 0; order < 4; order++) {
+      window_residuals(&w, order, u);
+      sum[order] += residual_sum(u);
+    }
+  } while (window_next(&w, source, count));
+  uint8_t best = 0;
+  for (uint8_t order = 1; order < 4; order++) {
+    if (sum[order] < sum[best]) best = order;
+  }
+  *least = sum[best];
+  return best;
+}
+
+/* ---- Writing -------------------------------------------------------------------------- */
+
+/* Bits on their way out, first bit of a byte on top. Fewer than 32 wait in `bits`. */
+typedef struct bit_out {
+  wire_out *out;
+  uint64_t bits;
+  unsigned count;
+} bit_out;
+
+/* Adds `count` bits, 0 to 32. */
+static inline void bits_put(bit_out *b, uint32_t value, unsigned count) {
+  b->bits = b->bits << count | value;
+  b->count += count;
+  if (b->count < 32) return;
+  b->count -= 32;
+  uint32_t word = (uint32_t)(b->bits >> b->count);
+  uint8_t *at = b->out->at;
+  if (b->out->end - at < 4) {
+    b->out->full = true;
+    return;
+  }
+  at[0] = (uint8_t)(word >> 24);
+  at[1] = (uint8_t)(word >> 16);
+  at[2] = (uint8_t)(word >> 8);
+  at[3] = (uint8_t)word;
+  b->out->at = at + 4;
+}
+
+/* Pads with zeros to a byte. */
+static void bits_end(bit_out *b) {
+  bits_put(b, 0, (0u - b->count) & 7u);
+  while (b->count > 0) {
+    b->count -= 8;
+    wire_put_byte(b->out, (uint8_t)(b->bits >> b->count));
+  }
+}
+
+/* A residual that is too large for a short code. */
+static void rice_put_long(bit_out *b, uint32_t residual, unsigned parameter) {
+  uint32_t quotient = residual >> parameter;
+  if (quotient >= SERIES_QUOTIENT_MAX) {
+    bits_put(b, (1u << SERIES_QUOTIENT_MAX) - 1u, SERIES_QUOTIENT_MAX);
+    bits_put(b, residual, 32);
+    return;
+  }
+  bits_put(b, (2u << quotient) - 2u, quotient + 1);
+  bits_put(b, residual & ((1u << parameter) - 1u), parameter);
+}
+
+static void rice_put(bit_out *out, const uint32_t *u, uint32_t count, unsigned parameter) {
+  bit_out b = *out;
+  uint32_t low = (1u << parameter) - 1u;
+  uint32_t quotient_max = 31u - parameter; /* so that a code has 32 bits at most */
+  if (quotient_max > SERIES_QUOTIENT_MAX - 1) quotient_max = SERIES_QUOTIENT_MAX - 1;
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t quotient = u[i] >> parameter;
+    if (quotient > quotient_max) {
+      rice_put_long(&b, u[i], parameter);
+      continue;
+    }
+    uint32_t ones = (2u << quotient) - 2u;
+    bits_put(&b, ones << parameter | (u[i] & low), quotient + 1 + parameter);
+  }
+  *out = b;
+}
+
+/* Bits that the partition takes, less the parameter's own: an escape is priced at 56 bits, its true
+ * cost, and a quotient of 24 or more that is still below the price a little too low. */
+static uint32_t rice_cost(const uint32_t u[SERIES_PARTITION], uint32_t count, unsigned parameter) {
+  uint32_t sum = 0, quotient_max = SERIES_QUOTIENT_MAX + 31u - parameter;
+  for (size_t i = 0; i < SERIES_PARTITION; i++) {
+    uint32_t quotient = u[i] >> parameter;
+    sum += quotient < quotient_max ? quotient : quotient_max;
+  }
+  return sum + count * (1u + parameter);
+}
+
+/* Mean of the residuals' binary logarithms, which a few large ones do not move; every other residual
+ * is enough for where a search begins. */
+static unsigned log2_mean(const uint32_t *u, uint32_t count) {
+  unsigned sum = 0;
+  for (uint32_t i = 0; i < count; i += 2) sum += 31u ^ (unsigned)__builtin_clz(u[i] | 1u);
+  return sum / ((count + 1) / 2);
+}
+
+/* The cheapest parameter: from the mean logarithm up, or else down, for as long as it pays. */
+static unsigned rice_parameter(const uint32_t u[SERIES_PARTITION], uint32_t count) {
+  unsigned best = log2_mean(u, count);
+  if (best >= SERIES_PARAMETER_RAW) best = SERIES_PARAMETER_RAW - 1;
+  uint32_t cost = rice_cost(u, count, best);
+  int step = 1;
+  for (unsigned tries = 0; tries < SERIES_PARAMETER_RAW; tries++) {
+    unsigned next = best + (unsigned)step;
+    uint32_t next_cost = next < SERIES_PARAMETER_RAW ? rice_cost(u, count, next) : UINT32_MAX;
+    if (next_cost < cost) {
+      cost = next_cost;
+      best = next;
+    } else if (step == 1 && tries == 0) {
+      step = -1;
+    } else {
+      break;
+    }
+  }
+  return cost < count * 32u ? best : SERIES_PARAMETER_RAW;
+}
+
+static void rice_write(wire_out *out, const series_source *source, uint16_t count, uint8_t order) {
+  bit_out b = {out, 0, 0};
+  window w;
+  window_first(&w, source, count);
+  do {
+    uint32_t u[SERIES_PARTITION];
+    window_residuals(&w, order, u);
+    unsigned parameter = rice_parameter(u, w.count);
+    bits_put(&b, parameter, SERIES_PARAMETER_BITS);
+    if (parameter == SERIES_PARAMETER_RAW) {
+      for (uint32_t i = 0; i < w.count; i++) bits_put(&b, u[i], 32);
+    } else {
+      rice_put(&b, u, w.count, parameter);
+    }
+  } while (window_next(&w, source, count));
+  bits_end(&b);
+}
+
+static size_t byte_cost(uint32_t u) {
+  if (u < SERIES_BYTE_ESCAPE) return 1;
+  return 2u + (31u - (unsigned)__builtin_clz((u - SERIES_BYTE_ESCAPE) | 1u)) / 7u;
+}
+
+static size_t bytes_cost(const series_source *source, uint16_t count, uint8_t order) {
+  size_t cost = 0;
+  window w;
+  window_first(&w, source, count);
+  do {
+    uint32_t u[SERIES_PARTITION];
+    window_residuals(&w, order, u);
+    for (uint32_t i = 0; i < w.count; i++) cost += byte_cost(u[i]);
+  } while (window_next(&w, source, count));
+  return cost;
+}
+
+static void bytes_write(wire_out *out, const series_source *source, uint16_t count,
+                        uint8_t order) {
+  window w;
+  window_first(&w, source, count);
+  do {
+    uint32_t u[SERIES_PARTITION];
+    window_residuals(&w, order, u);
+    for (uint32_t i = 0; i < w.count; i++) {
+      bool escape = u[i] >= SERIES_BYTE_ESCAPE;
+      wire_put_byte(out, escape ? SERIES_BYTE_ESCAPE : (uint8_t)u[i]);
+      if (escape) wire_put_varint(out, u[i] - SERIES_BYTE_ESCAPE);
+    }
+  } while (window_next(&w, source, count));
+}
+
+void series_write(wire_out *out, series_source source, uint16_t count, code_residuals residuals) {
+  uint64_t sum = 0;
+  uint8_t order = count > 1 ? order_choose(&source, count, &sum) : 0;
+  uint8_t *mode = out->at;
+  wire_put_byte(out, SERIES_MODE(order, SERIES_ZERO));
+  wire_put_signed(out, (int32_t)source_value(&source, 0));
+  if (sum == 0 || out->full) return;
+
+  wire_out body = *out;
+  if (residuals == CODE_RICE) {
+    *mode = SERIES_MODE(order, SERIES_RICE);
+    rice_write(out, &source, count, order);
+    size_t size = (size_t)(out->at - body.at);
+    /* Bytes are seldom smaller, and cannot be below one a residual. */
+    if (!out->full && size < count) return;
+    if (!out->full && size <= bytes_cost(&source, count, order)) return;
+  }
+  *mode = SERIES_MODE(order, SERIES_BYTES);
+  *out = body;
+  bytes_write(out, &source, count, order);
+}
+
+/* ---- Reading -------------------------------------------------------------------------- */
+
+/* At value 1 all orders predict value 0, and at value 2 orders 2 and 3 are alike: the differences
+ * begin as zero, and the second one is left at zero by the first step. */
+static void walk_begin(series_walk *w, uint32_t first, uint8_t order) {
+  w->last = first;
+  w->slope = 0;
+  w->bend = 0;
+  w->hold_mask = order == 0 ? UINT32_MAX : 0;
+  w->slope_mask = order >= 2 ? UINT32_MAX : 0;
+  w->bend_mask = order >= 3 ? UINT32_MAX : 0;
+}
+
+static uint32_t walk_prediction(const series_walk *w) {
+  return w->last + (w->slope & w->slope_mask) + (w->bend & w->bend_mask);
+}
+
+static void walk_step(series_walk *w, uint32_t value, bool is_first) {
+  uint32_t step = value - w->last;
+  w->bend = is_first ? 0 : step - w->slope;
+  w->slope = step;
+  w->last += step & ~w->hold_mask; /* order 0 predicts value 0 for ever */
+}
+
+void series_open(series_reader *reader, wire_in *in) {
+  uint8_t mode = wire_byte(in);
+  reader->in = in;
+  reader->order = mode & 3u;
+  reader->how = mode >> 2;
+  if (reader->how > SERIES_BYTES) in->bad = true;
+  reader->parameter = 0;
+  reader->bit_count = 0;
+  reader->bits = 0;
+  reader->used = 0;
+  reader->first = (uint32_t)wire_signed32(in);
+  walk_begin(&reader->walk, reader->first, reader->order);
+}
+
+static void bits_drop(series_reader *reader, unsigned count) {
+  reader->bits <<= count;
+  reader->bit_count = (uint8_t)(reader->bit_count - count);
+}
+
+/* A byte more is taken only when it is needed, so never one that belongs to what follows. */
+static void bits_fill(series_reader *reader) {
+  reader->bits |= (uint64_t)wire_byte(reader->in) << (56 - reader->bit_count);
+  reader->bit_count = (uint8_t)(reader->bit_count + 8);
+}
+
+/* Takes 0 to 32 bits. */
+static uint32_t bits_take(series_reader *reader, unsigned count) {
+  while (reader->bit_count < count) bits_fill(reader);
+  if (count == 0) return 0;
+  uint32_t value = (uint32_t)(reader->bits >> (64 - count));
+  bits_drop(reader, count);
+  return value;
+}
+
+/* Ones up to a zero, which is taken too; or SERIES_QUOTIENT_MAX of them, with no zero after them. */
+static unsigned ones_take(series_reader *reader) {
+  unsigned ones = 0;
+  for (;;) {
+    if (reader->bit_count == 0) bits_fill(reader);
+    /* The bits not held are zero, so that inverted they end the run at the latest. */
+    unsigned run = (unsigned)__builtin_clzll(~reader->bits);
+    if (ones + run >= SERIES_QUOTIENT_MAX) {
+      bits_drop(reader, SERIES_QUOTIENT_MAX - ones);
+      return SERIES_QUOTIENT_MAX;
+    }
+    ones += run;
+    if (run < reader->bit_count) {
+      bits_drop(reader, run + 1);
+      return ones;
+    }
+    bits_drop(reader, run);
+  }
+}
+
+static uint32_t rice_take(series_reader *reader) {
+  if (reader->used % SERIES_PARTITION == 0) {
+    reader->parameter = (uint8_t)bits_take(reader, SERIES_PARAMETER_BITS);
+  }
+  if (reader->parameter == SERIES_PARAMETER_RAW) return bits_take(reader, 32);
+  uint64_t quotient = ones_take(reader);
+  if (quotient == SERIES_QUOTIENT_MAX) return bits_take(reader, 32);
+  uint64_t value = quotient << reader->parameter | bits_take(reader, reader->parameter);
+  if (value > UINT32_MAX) reader->in->bad = true;
+  return (uint32_t)value;
+}
+
+static uint32_t byte_take(series_reader *reader) {
+  uint32_t byte = wire_byte(reader->in);
+  if (byte < SERIES_BYTE_ESCAPE) return byte;
+  uint32_t more = wire_varint32(reader->in);
+  if (more > UINT32_MAX - SERIES_BYTE_ESCAPE) reader->in->bad = true;
+  return SERIES_BYTE_ESCAPE + more;
+}
+
+uint32_t series_residual(series_reader *reader) {
+  uint32_t residual = 0;
+  if (reader->how == SERIES_RICE) {
+    residual = rice_take(reader);
+  } else if (reader->how == SERIES_BYTES) {
+    residual = byte_take(reader);
+  }
+  reader->used++;
+  return residual;
+}
+
+int32_t series_value(series_reader *reader) {
+  bool is_first = reader->used == 0;
+  uint32_t residual = wire_unzigzag32(series_residual(reader));
+  uint32_t value = walk_prediction(&reader->walk) + residual;
+  walk_step(&reader->walk, value, is_first);
+  return (int32_t)value;
+}
+
+void series_close(series_reader *reader) {
+  if (reader->bits != 0) reader->in->bad = true; /* padding that is not zero */
+}
+
+void series_read(int32_t *values, uint16_t count, wire_in *in) {
+  series_reader reader;
+  series_open(&reader, in);
+  values[0] = (int32_t)reader.first;
+  for (uint16_t i = 1; i < count && !in->bad; i++) values[i] = series_value(&reader);
+  series_close(&reader);
+}
