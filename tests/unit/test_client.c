@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The client whole, in a world that the test controls: each rule of docs/DELIVERY.md by itself. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fake.h"
+
+enum { PULSE, ECG, ALARM, CHANNELS };
+
+static const htel_channel channels[CHANNELS] = {
+    [PULSE] = {.code = HTEL_MDC_PULSE_RATE_OXIMETER, .unit = HTEL_UNIT_PER_MIN},
+    [ECG] = {.code = HTEL_MDC_ECG_LEAD_II, .kind = HTEL_WAVEFORM, .rate = {360, 1}, .gain = 200, .offset = 1024},
+    [ALARM] = {.code = 1, .kind = HTEL_ALARM},
+};
+
+typedef struct bench {
+  fake world;
+  htel *tel;
+  htel_config config;
+  max_align_t memory[16384];
+} bench;
+
+static bench it;
+
+static int set_up(void **state) {
+  (void)state;
+  fake_init(&it.world, 42);
+  it.config = (htel_config){.device_id = "device-1", .channels = channels, .channel_count = CHANNELS};
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  fake_free(&it.world);
+  return 0;
+}
+
+static void open_it(void) {
+  assert_int_equal(htel_open(&it.tel, it.memory, sizeof it.memory, &it.config, &it.world.port), 0);
+}
+
+static htel_stats stats(void) {
+  htel_stats s;
+  htel_stats_get(it.tel, &s);
+  return s;
+}
+
+static void run_ms(uint32_t ms) {
+  fake_run(&it.world, it.tel, ms);
+}
+
+static void alarm_now(uint32_t code) {
+  htel_alarm_event event = {.code = code, .state = HTEL_ALARM_ACTIVE, .priority = HTEL_PRIORITY_HIGH, .source = PULSE};
+  assert_int_equal(htel_alarm(it.tel, ALARM, &event), 0);
+}
+
+/* Numerics that fill a frame each: one frame a call. */
+static void frame_now(int32_t value) {
+  htel_record(it.tel, PULSE, value);
+  htel_poll(it.tel);
+  it.world.tick_ms += 10001;
+  htel_poll(it.tel);
+}
+
+static void flushed(void) {
+  int rc = HTEL_E_AGAIN;
+  for (unsigned i = 0; i < 1000 && rc == HTEL_E_AGAIN; i++) {
+    rc = htel_flush(it.tel, 60000);
+    run_ms(20);
+  }
+  assert_int_equal(rc, 0);
+}
+
+/* ---- from reading to store ------------------------------------------------------------- */
+
+static void test_readings_arrive_with_value_quality_and_time(void **state) {
+  (void)state;
+  open_it();
+  it.world.knows_birth = false;
+  uint32_t t0 = it.world.tick_ms;
+  int32_t block[36];
+  for (unsigned second = 0; second < 25; second++) {
+    htel_record_at(it.tel, PULSE, 60 + (int32_t)second, second == 3 ? HTEL_SENSOR_OFF : HTEL_VALID, it.world.tick_ms);
+    for (unsigned b = 0; b < 10; b++) {
+      for (unsigned i = 0; i < 36; i++) block[i] = (int32_t)(second * 360 + b * 36 + i);
+      assert_int_equal(htel_record_block_at(it.tel, ECG, block, 36, HTEL_VALID, t0 + second * 1000 + b * 100), 0);
+      run_ms(100);
+    }
+  }
+  flushed();
+  assert_int_equal(it.world.series[PULSE].count, 25);
+  assert_int_equal(it.world.series[PULSE].readings[3].quality, HTEL_SENSOR_OFF);
+  assert_int_equal(it.world.series[PULSE].readings[24].value, 84);
+  assert_int_equal(it.world.series[PULSE].readings[24].tick, t0 + 24000);
+  assert_int_equal(it.world.series[ECG].count, 9000);
+  for (unsigned i = 0; i < 9000; i++) {
+    assert_int_equal(it.world.series[ECG].readings[i].value, i);
+    assert_int_equal(it.world.series[ECG].readings[i].tick, t0 + i * 1000 / 360);
+  }
+  assert_int_equal(it.world.births, 1);
+}
+
+static void test_blocks_without_ticks_are_placed_by_count(void **state) {
+  (void)state;
+  open_it();
+  int32_t block[36] = {0};
+  uint32_t begun = it.world.tick_ms;
+  for (unsigned b = 0; b < 50; b++) { /* late by up to 40 ms, as a thread is */
+    it.world.tick_ms = begun + (b + 1) * 100 + fake_random(&it.world) % 40;
+    htel_record_block(it.tel, ECG, block, 36);
+    htel_poll(it.tel);
+  }
+  flushed();
+  const fake_series *s = &it.world.series[ECG];
+  assert_int_equal(s->count, 1800);
+  for (unsigned i = 1; i < s->count; i++) {
+    uint64_t step = s->readings[i].tick - s->readings[i - 1].tick;
+    assert_true(step == 2 || step == 3); /* 2.78 ms, never a jump */
+  }
+}
+
+static void test_count_starts_anew_after_a_pause(void **state) {
+  (void)state;
+  open_it();
+  int32_t block[36] = {0};
+  uint32_t t0 = it.world.tick_ms;
+  htel_record_block_at(it.tel, ECG, block, 36, HTEL_VALID, t0);
+  htel_record_block_at(it.tel, ECG, block, 36, HTEL_VALID, t0 + 5000);
+  flushed();
+  assert_int_equal(it.world.series[ECG].readings[35].tick, t0 + 97);
+  assert_int_equal(it.world.series[ECG].readings[36].tick, t0 + 5000);
+}
+
+/* One refused sample is no more than the clock's tolerance: only the mark in the stream tells. */
+static void test_a_single_refused_sample_leaves_its_gap(void **state) {
+  (void)state;
+  open_it();
+  uint32_t t0 = it.world.tick_ms;
+  uint32_t sent = 0;
+  int32_t sample = 0;
+  while (htel_record_block_at(it.tel, ECG, &sample, 1, HTEL_VALID, t0 + sent * 1000 / 360) == 0) sample = (int32_t)++sent;
+  htel_poll(it.tel);
+  uint32_t after = sent + 1;
+  assert_int_equal(htel_record_block_at(it.tel, ECG, &sample, 1, HTEL_VALID, t0 + after * 1000 / 360), 0);
+  flushed();
+  assert_int_equal(it.world.series[ECG].count, sent + 1);
+  assert_int_equal(it.world.series[ECG].readings[sent].tick, t0 + after * 1000 / 360);
+}
+
+static void test_arguments_are_checked(void **state) {
+  (void)state;
+  open_it();
+  int32_t block[65] = {0};
+  htel_alarm_event event = {.source = HTEL_NO_SOURCE};
+  assert_int_equal(htel_record(it.tel, CHANNELS, 1), HTEL_E_ARGUMENT);
+  assert_int_equal(htel_record(it.tel, ECG, 1), HTEL_E_ARGUMENT);
+  assert_int_equal(htel_record_at(it.tel, PULSE, 1, (htel_quality)8, 0), HTEL_E_ARGUMENT);
+  assert_int_equal(htel_record_block(it.tel, PULSE, block, 1), HTEL_E_ARGUMENT);
+  assert_int_equal(htel_record_block(it.tel, ECG, block, 0), HTEL_E_ARGUMENT);
+  assert_int_equal(htel_record_block(it.tel, ECG, block, 65), HTEL_E_ARGUMENT);
+  assert_int_equal(htel_alarm(it.tel, PULSE, &event), HTEL_E_ARGUMENT);
+  event.state = 4;
+  assert_int_equal(htel_alarm(it.tel, ALARM, &event), HTEL_E_ARGUMENT);
+  event.state = 0;
+  event.source = CHANNELS;
+  assert_int_equal(htel_alarm(it.tel, ALARM, &event), HTEL_E_ARGUMENT);
+  flushed();
+  assert_int_equal(stats().readings_accepted, 0);
+}
+
+static void test_alarm_wakes_the_poller_and_closes_its_frame(void **state) {
+  (void)state;
+  open_it();
+  run_ms(3000);
+  unsigned wakes = it.world.wakes;
+  alarm_now(77);
+  assert_int_equal(it.world.wakes, wakes + 1);
+  htel_poll(it.tel);
+  assert_int_equal(stats().frames_in_flight, 1);
+  run_ms(100);
+  assert_int_equal(it.world.alarms.count, 1);
+  assert_int_equal(it.world.alarms.readings[0].value, 77);
+}
+
+static void test_ring_past_half_wakes_once(void **state) {
+  (void)state;
+  open_it();
+  int32_t block[64] = {0};
+  for (unsigned i = 0; i < 7; i++) htel_record_block(it.tel, ECG, block, 64); /* 66 of 512 words each */
+  assert_int_equal(it.world.wakes, 1);
+}
+
+static void test_full_ring_is_refused_counted_and_alarms_still_fit(void **state) {
+  (void)state;
+  open_it();
+  unsigned refused = 0;
+  for (unsigned i = 0; i < 300; i++) refused += htel_record(it.tel, PULSE, (int32_t)i) == HTEL_E_FULL;
+  assert_true(refused > 0);
+  for (uint32_t i = 0; i < 8; i++) alarm_now(i);
+  flushed();
+  run_ms(2000);
+  flushed();
+  fake_lost lost;
+  fake_account(&it.world, it.tel->sequence_next - 1, &lost);
+  assert_int_equal(lost.ring[PULSE], refused);
+  assert_int_equal(it.world.series[PULSE].count, 300 - refused);
+  assert_int_equal(it.world.alarms.count, 8);
+  assert_int_equal(stats().readings_refused, refused);
+}
+
+/* ---- delivery -------------------------------------------------------------------------- */
+
+static void test_puback_alone_frees_nothing(void **state) {
+  (void)state;
+  open_it();
+  it.world.no_receipts = true;
+  run_ms(2000);
+  alarm_now(1);
+  run_ms(1000);
+  assert_int_equal(it.world.alarms.count, 1);
+  assert_int_equal(stats().frames_waiting, 1);
+  assert_int_equal(stats().frames_in_flight, 1);
+  it.world.no_receipts = false;
+  run_ms(120000); /* resent, known there, receipted */
+  assert_int_equal(stats().frames_waiting, 0);
+  assert_true(it.world.duplicates >= 1);
+  assert_int_equal(it.world.alarms.count, 1);
+}
+
+static void test_puback_frees_where_the_broker_is_trusted(void **state) {
+  (void)state;
+  it.config.delivery.mode = HTEL_DELIVERY_BROKER;
+  it.world.no_receipts = true;
+  open_it();
+  run_ms(2000);
+  alarm_now(1);
+  run_ms(1000);
+  assert_int_equal(stats().frames_waiting, 0);
+  assert_int_equal(stats().readings_delivered, 1);
+}
+
+static void test_frames_in_flight_are_sent_again_after_a_cut(void **state) {
+  (void)state;
+  open_it();
+  run_ms(2000);
+  it.world.lose_frames_pct = 100; /* the broker takes them and dies */
+  alarm_now(1);
+  run_ms(100);
+  assert_int_equal(it.world.alarms.count, 0);
+  it.world.lose_frames_pct = 0;
+  fake_cut(&it.world, HTEL_E_LINK_LOST);
+  run_ms(10000);
+  assert_int_equal(it.world.alarms.count, 1);
+  assert_int_equal(stats().disconnects, 1);
+  assert_int_equal(stats().frames_resent, 1);
+  assert_int_equal(stats().frames_waiting, 0);
+}
+
+static void test_receipts_of_others_and_garbage_are_ignored(void **state) {
+  (void)state;
+  open_it();
+  it.world.no_receipts = true;
+  run_ms(2000);
+  alarm_now(1);
+  run_ms(100);
+  uint8_t bytes[HTEL_RECEIPT_BYTES_MAX];
+  htel_receipt other_boot = {.boot = 8, .stored_count = 1, .stored = {{1, 100}}};
+  int n = htel_receipt_encode(&other_boot, bytes, sizeof bytes);
+  fake_inject(&it.world, bytes, (size_t)n);
+  htel_poll(it.tel);
+  assert_int_equal(stats().frames_waiting, 1);
+  memset(bytes, 0xff, sizeof bytes);
+  fake_inject(&it.world, bytes, sizeof bytes);
+  htel_poll(it.tel);
+  assert_int_equal(stats().frames_waiting, 1);
+  assert_int_equal(stats().messages_ignored, 2);
+  /* Nor does a receipt free a frame that was never sent. */
+  it.world.reachable = false;
+  fake_cut(&it.world, HTEL_E_LINK_LOST);
+  frame_now(60);
+  uint32_t waiting = stats().frames_waiting;
+  htel_receipt early = {.boot = 7, .stored_count = 1, .stored = {{2, 100}}};
+  n = htel_receipt_encode(&early, bytes, sizeof bytes);
+  fake_inject(&it.world, bytes, (size_t)n);
+  htel_poll(it.tel);
+  assert_int_equal(stats().frames_waiting, waiting);
+}
+
+static void test_unknown_birth_is_sent_again_when_asked_for(void **state) {
+  (void)state;
+  open_it();
+  run_ms(5000);
+  assert_int_equal(it.world.births, 1);
+  it.world.knows_birth = false; /* the ingest's database was lost */
+  alarm_now(5);
+  run_ms(5000);
+  assert_int_equal(it.world.births, 2);
+  assert_int_equal(it.world.alarms.count, 1);
+  assert_int_equal(stats().frames_waiting, 0);
+}
+
+static void test_alarms_first_then_live_then_backlog(void **state) {
+  (void)state;
+  it.world.reachable = false;
+  open_it();
+  for (int32_t i = 0; i < 30; i++) frame_now(i);
+  alarm_now(1);
+  htel_poll(it.tel);
+  it.world.reachable = true;
+  it.world.publish_room = 1;
+  it.world.receipt_ms = 1;
+  while (!stats().connected) run_ms(5);
+  alarm_now(2);
+  htel_record(it.tel, PULSE, 1000);
+  htel_poll(it.tel);
+  htel_flush(it.tel, 60000);
+  flushed();
+  const fake_frame *f = it.world.frames;
+  assert_int_equal(f[0].sequence, 31); /* the alarm of the outage */
+  bool live = false;
+  for (unsigned i = 1; i < 4; i++) live |= f[i].sequence >= 33;
+  assert_true(live); /* before most of the backlog */
+  uint32_t last = 0;
+  for (size_t i = 0; i < it.world.frame_count; i++) {
+    if (f[i].sequence > 30) continue;
+    assert_true(f[i].sequence > last); /* oldest first */
+    last = f[i].sequence;
+  }
+  assert_int_equal(last, 30);
+}
+
+static void test_backlog_keeps_to_its_rate(void **state) {
+  (void)state;
+  it.config.delivery.backlog_per_s_max = 5;
+  it.world.reachable = false;
+  open_it();
+  for (int32_t i = 0; i < 60; i++) frame_now(i);
+  it.world.reachable = true;
+  while (!stats().connected) run_ms(5);
+  size_t before = it.world.frame_count;
+  run_ms(4000);
+  size_t sent = it.world.frame_count - before;
+  assert_in_range(sent, 15, 26); /* 5 a second and a bucket of 5 */
+}
+
+static void test_pause_asked_for_by_the_ingest(void **state) {
+  (void)state;
+  open_it();
+  run_ms(2000);
+  it.world.pause_ms = 60000;
+  alarm_now(1);
+  run_ms(200);
+  it.world.pause_ms = 0;
+  frame_now(60);
+  run_ms(1000);
+  assert_int_equal(it.world.series[PULSE].count, 0);
+  alarm_now(2); /* its receipt ends the pause: the newest word counts */
+  run_ms(3000);
+  assert_int_equal(it.world.alarms.count, 2);
+  assert_int_equal(it.world.series[PULSE].count, 1);
+}
+
+static void test_slow_link_keeps_little_under_way(void **state) {
+  (void)state;
+  it.world.reachable = false;
+  open_it();
+  int32_t block[64];
+  for (unsigned b = 0; b < 2000; b++) {
+    for (unsigned i = 0; i < 64; i++) block[i] = (int32_t)(fake_random(&it.world) % 2000);
+    htel_record_block_at(it.tel, ECG, block, 64, HTEL_VALID, it.world.tick_ms);
+    it.world.tick_ms += 178;
+    htel_poll(it.tel);
+  }
+  it.world.reachable = true;
+  it.world.ack_ms = 1600;
+  it.world.receipt_ms = 1700;
+  while (!stats().connected) run_ms(5);
+  assert_true(stats().frames_waiting >= 8);
+  for (unsigned i = 0; i < 20; i++) {
+    run_ms(200);
+    assert_true(it.tel->outbox.unacked_bytes <= 2u * it.tel->frame_bytes_max);
+  }
+  assert_true(stats().frames_delivered > 0);
+}
+
+static void test_backoff_spreads_attempts_and_resets(void **state) {
+  (void)state;
+  it.world.reachable = false;
+  it.config.delivery.backoff_base_ms = 1000;
+  it.config.delivery.backoff_max_ms = 8000;
+  open_it();
+  run_ms(600000);
+  unsigned opens = it.world.opens;
+  assert_in_range(opens, 75, 300); /* 4 s on average */
+  assert_int_equal(stats().last_error, HTEL_E_CONNECT);
+  it.world.reachable = true;
+  run_ms(20000);
+  assert_true(stats().connected);
+  assert_int_equal(stats().last_error, 0);
+  assert_int_equal(it.tel->delivery.reconnect.window_ms, 1000);
+}
+
+static void test_without_random_the_whole_window_is_waited(void **state) {
+  (void)state;
+  it.world.reachable = false;
+  open_it();
+  it.world.random_fails = true;
+  run_ms(300000);
+  assert_in_range(it.world.opens, 5, 12);
+}
+
+/* ---- time ------------------------------------------------------------------------------ */
+
+static void test_anchor_when_the_clock_is_set_and_when_it_jumps(void **state) {
+  (void)state;
+  open_it();
+  run_ms(5000);
+  assert_int_equal(it.world.anchor_count, 0);
+  it.world.utc_ms = 1700000000000;
+  it.world.has_utc = true;
+  run_ms(5000);
+  assert_int_equal(it.world.anchor_count, 1);
+  it.world.utc_ms += 315360000000; /* ten years on */
+  run_ms(5000);
+  assert_int_equal(it.world.anchor_count, 2);
+  it.world.utc_ms -= 2 * 315360000000;
+  run_ms(5000);
+  assert_int_equal(it.world.anchor_count, 3);
+  const htel_anchor *a = &it.world.anchors[2];
+  assert_int_equal(a->utc_ms - (int64_t)a->tick, it.world.utc_ms);
+  run_ms(3600000);
+  assert_int_equal(it.world.anchor_count, 4); /* refreshed hourly */
+  int64_t utc_ms;
+  uint32_t uncertainty_ms;
+  assert_int_equal(htel_utc_now(it.tel, &utc_ms, &uncertainty_ms), 0);
+  assert_int_equal(utc_ms, it.world.utc_ms + it.world.tick_ms);
+}
+
+static void test_device_without_a_clock_learns_the_time_from_receipts(void **state) {
+  (void)state;
+  open_it();
+  it.world.server_time = true;
+  it.world.utc_ms = 1700000000000;
+  run_ms(2000);
+  alarm_now(1);
+  run_ms(5000);
+  int64_t utc_ms;
+  uint32_t uncertainty_ms;
+  assert_int_equal(htel_utc_now(it.tel, &utc_ms, &uncertainty_ms), 0);
+  int64_t error = utc_ms - (it.world.utc_ms + it.world.tick_ms);
+  assert_true(error <= (int64_t)uncertainty_ms && -error <= (int64_t)uncertainty_ms);
+  assert_true(uncertainty_ms <= 20);
+}
+
+static void test_ticks_wrap_without_a_seam(void **state) {
+  (void)state;
+  it.world.tick_ms = 0xFFFFF000u;
+  open_it();
+  uint64_t t0 = it.world.tick_ms;
+  for (unsigned i = 0; i < 10; i++) {
+    htel_record(it.tel, PULSE, (int32_t)i);
+    run_ms(1000);
+  }
+  flushed();
+  for (unsigned i = 0; i < 10; i++) assert_int_equal(it.world.series[PULSE].readings[i].tick, t0 + i * 1000);
+}
+
+/* ---- session, flush, close ------------------------------------------------------------- */
+
+static void test_session_parts_the_readings(void **state) {
+  (void)state;
+  it.config.session = 11;
+  open_it();
+  htel_record(it.tel, PULSE, 1);
+  htel_session_set(it.tel, 22);
+  htel_record(it.tel, PULSE, 2);
+  flushed();
+  assert_int_equal(it.world.frame_count, 2);
+  assert_int_equal(it.world.session_last, 22);
+}
+
+static void test_flush_says_when_time_is_up(void **state) {
+  (void)state;
+  it.world.reachable = false;
+  open_it();
+  htel_record(it.tel, PULSE, 1);
+  int rc = HTEL_E_AGAIN;
+  uint32_t begun = it.world.tick_ms;
+  while (rc == HTEL_E_AGAIN) {
+    rc = htel_flush(it.tel, 3000);
+    run_ms(10);
+  }
+  assert_int_equal(rc, HTEL_E_TIMEOUT);
+  assert_in_range(it.world.tick_ms - begun, 3000, 3100);
+  assert_int_equal(stats().frames_waiting, 1);
+}
+
+static int close_it(uint32_t timeout_ms) {
+  int rc;
+  while ((rc = htel_close(it.tel, timeout_ms)) == HTEL_E_AGAIN) run_ms(10);
+  return rc;
+}
+
+static void test_close_delivers_says_goodbye_and_ends_the_boot(void **state) {
+  (void)state;
+  open_it();
+  htel_record(it.tel, PULSE, 1);
+  assert_int_equal(close_it(5000), 0);
+  assert_int_equal(it.world.series[PULSE].count, 1);
+  assert_true(it.world.offline_said);
+  assert_true(it.world.boot_ended);
+  assert_false(it.world.open);
+  assert_int_equal(htel_close(it.tel, 5000), 0);
+}
+
+static void test_close_without_a_network_leaves_the_boot_unclean(void **state) {
+  (void)state;
+  it.world.reachable = false;
+  open_it();
+  htel_record(it.tel, PULSE, 1);
+  uint32_t begun = it.world.tick_ms;
+  assert_int_equal(close_it(2000), HTEL_E_TIMEOUT);
+  assert_true(it.world.tick_ms - begun < 6000);
+  assert_false(it.world.boot_ended);
+}
+
+static void test_unclean_stop_is_reported_by_the_next_boot(void **state) {
+  (void)state;
+  it.world.boot = (htel_boot){.number = 9, .previous = 8, .previous_unclean = true};
+  open_it();
+  run_ms(5000);
+  assert_int_equal(it.world.loss_count, 1);
+  assert_int_equal(it.world.losses[0].cause, HTEL_CAUSE_UNCLEAN_STOP);
+  assert_int_equal(it.world.losses[0].boot, 8);
+}
+
+static void test_quarantined_frames_are_not_sent_again(void **state) {
+  (void)state;
+  open_it();
+  it.world.quarantine = true;
+  run_ms(2000);
+  alarm_now(1);
+  run_ms(60000);
+  assert_int_equal(stats().frames_quarantined, 1);
+  assert_int_equal(stats().frames_waiting, 0);
+  assert_int_equal(stats().frames_resent, 0);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      T(test_readings_arrive_with_value_quality_and_time),
+      T(test_blocks_without_ticks_are_placed_by_count),
+      T(test_count_starts_anew_after_a_pause),
+      T(test_a_single_refused_sample_leaves_its_gap),
+      T(test_arguments_are_checked),
+      T(test_alarm_wakes_the_poller_and_closes_its_frame),
+      T(test_ring_past_half_wakes_once),
+      T(test_full_ring_is_refused_counted_and_alarms_still_fit),
+      T(test_puback_alone_frees_nothing),
+      T(test_puback_frees_where_the_broker_is_trusted),
+      T(test_frames_in_flight_are_sent_again_after_a_cut),
+      T(test_receipts_of_others_and_garbage_are_ignored),
+      T(test_unknown_birth_is_sent_again_when_asked_for),
+      T(test_alarms_first_then_live_then_backlog),
+      T(test_backlog_keeps_to_its_rate),
+      T(test_pause_asked_for_by_the_ingest),
+      T(test_slow_link_keeps_little_under_way),
+      T(test_backoff_spreads_attempts_and_resets),
+      T(test_without_random_the_whole_window_is_waited),
+      T(test_anchor_when_the_clock_is_set_and_when_it_jumps),
+      T(test_device_without_a_clock_learns_the_time_from_receipts),
+      T(test_ticks_wrap_without_a_seam),
+      T(test_session_parts_the_readings),
+      T(test_flush_says_when_time_is_up),
+      T(test_close_delivers_says_goodbye_and_ends_the_boot),
+      T(test_close_without_a_network_leaves_the_boot_unclean),
+      T(test_unclean_stop_is_reported_by_the_next_boot),
+      T(test_quarantined_frames_are_not_sent_again),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
