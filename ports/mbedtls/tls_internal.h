@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tls_internal.h - what the parts of ports/mbedtls tell each other, and what differs between
+ * mbedTLS 2.28 and 3.x. */
+#ifndef HTEL_TLS_INTERNAL_H
+#define HTEL_TLS_INTERNAL_H
+
+#include "htel_tls.h"
+
+#if MBEDTLS_VERSION_NUMBER < 0x02130000
+#error "mbedTLS 2.28 or later is needed"
+#endif
+
+#if MBEDTLS_VERSION_NUMBER < 0x03000000
+#define HTEL_MBEDTLS_PRIVATE(member) member
+#define HTEL_ERR_BAD_CERTIFICATE MBEDTLS_ERR_SSL_BAD_HS_CERTIFICATE
+#define HTEL_ERR_BAD_VERSION MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION
+#else
+#define HTEL_MBEDTLS_PRIVATE(member) MBEDTLS_PRIVATE(member)
+#define HTEL_ERR_BAD_CERTIFICATE MBEDTLS_ERR_SSL_BAD_CERTIFICATE
+#define HTEL_ERR_BAD_VERSION MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION
+#endif
+
+/* Unix time in seconds, by the configuration's clock. 0, or HTEL_E_TLS_NO_TIME. */
+int identity_now(const htel_tls_identity *identity, int64_t *now_s);
+
+/* mbedtls_ssl_set_verify's callback, with the htel_tls as context: sees each certificate of the chain. */
+int verify_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
+
+/* The HTEL_E_* for what a handshake step, read or write returned. */
+int error_of(htel_tls *tls, int rc);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* htel_posix.h - what Linux gives the core: a clock, random bytes, a durable boot number, a
+ * wake-up, and a thread that polls.
+ *
+ *     htel_posix posix;
+ *     htel_posix_open(&posix, "/var/lib/monitor/boot");
+ *     htel_port port = htel_posix_port(&posix, htel_paho_link(paho));
+ *     htel_open(&tel, memory, sizeof memory, &config, &port);
+ *     htel_posix_runner_start(&runner, tel, &posix);      polls in a thread of its own
+ *     ...                                                 htel_record from any thread
+ *     htel_posix_runner_stop(&runner, 10000);             flushes, closes, joins
+ *     htel_posix_close(&posix);
+ *
+ * Without the runner, a loop does the same:
+ *
+ *     for (;;) htel_posix_wait(&posix, htel_poll(tel));
+ *
+ * Clock: CLOCK_BOOTTIME, which goes on while the machine sleeps.
+ * UTC: CLOCK_REALTIME; not known (HTEL_E_AGAIN) while it shows a year before 2024, since a clock older
+ * than this library was never set (boards without a battery begin in 1970 or at their build date).
+ * Its uncertainty is the kernel's own bound while something disciplines the clock (NTP, PTP), otherwise
+ * HTEL_POSIX_UNSYNC_MS.
+ *
+ * The boot file holds the boot number and whether that boot ended cleanly, with a checksum. It is
+ * replaced whole (written beside, synced, renamed, directory synced), so a power cut leaves the old
+ * or the new one. A lock on `<boot_file>.lock` is held while open, and is given up by the kernel when the
+ * process dies: two processes with one identity are refused. A file that does not read back right
+ * is an error and stays as it is: beginning again at 0 would give frame keys twice. */
+#ifndef HTEL_POSIX_H
+#define HTEL_POSIX_H
+
+#include <pthread.h>
+
+#include "healthtel/healthtel.h"
+
+#ifdef __cplusplus /* which has no <stdatomic.h> before C++23 */
+#include <atomic>
+typedef std::atomic_bool htel_posix_flag;
+extern "C" {
+#else
+#include <stdatomic.h>
+typedef atomic_bool htel_posix_flag;
+#endif
+
+#define HTEL_POSIX_PATH_CHARS_MAX 1000u
+#define HTEL_POSIX_UNSYNC_MS 1000u /* assumed error of a clock that nothing disciplines */
+
+/* The caller's; the members are for the functions below. Must not move while open. */
+typedef struct htel_posix {
+  int wake_fd; /* eventfd */
+  int lock_fd; /* holds the lock on the boot file, -1 without one */
+  htel_posix_flag woken; /* a wake-up is on its way: another needs no system call */
+  uint64_t boot;     /* the number given last, 0 before */
+  char boot_file[HTEL_POSIX_PATH_CHARS_MAX + 1];
+} htel_posix;
+
+/* `boot_file`: where the boot number lives, in a directory that this process may write; created when
+ * missing, beginning with boot 1. NULL: no file; the core then takes random boot numbers and cannot tell an
+ * unclean stop. HTEL_E_STORE: another process has it open, or the directory cannot be
+ * written. HTEL_E_ARGUMENT: path empty or longer than HTEL_POSIX_PATH_CHARS_MAX. */
+int htel_posix_open(htel_posix *posix, const char *boot_file);
+void htel_posix_close(htel_posix *posix);
+
+/* The port for htel_open(): tick_ms, random, boot_begin and boot_end (with a boot file), utc, wake.
+ * Keep the struct as long as the client. `link` is kept by reference. */
+htel_port htel_posix_port(htel_posix *posix, const htel_link *link);
+
+/* Ends the wait that is under way, or the next one. Any thread, any signal handler; keeps errno. The
+ * argument is a htel_posix (void *, so that it fits where a function with a context is wanted). */
+void htel_posix_wake(void *posix);
+
+/* Sleeps until woken or until `ms` have passed. One thread at a time. */
+void htel_posix_wait(htel_posix *posix, uint32_t ms);
+
+/* ---- A thread that polls ----------------------------------------------------------- */
+
+/* The caller's; must not move between start and stop. */
+typedef struct htel_posix_runner {
+  pthread_t thread;
+  pthread_mutex_t mutex;
+  pthread_cond_t turn_changed;
+  uint64_t turn_next, turn_now; /* those who wait for the client are served in order */
+  htel *tel;
+  htel_posix *posix;
+  uint32_t timeout_ms;
+  htel_posix_flag stop;
+  int result;
+} htel_posix_runner;
+
+/* Starts the thread. From here on only the record functions may be called on `tel` without the lock
+ * below. All signals are blocked in the thread: handlers run in the application's own. HTEL_E_MEMORY when
+ * the system refuses a thread. */
+int htel_posix_runner_start(htel_posix_runner *runner, htel *tel, htel_posix *posix);
+
+/* Ends the polling with htel_close(tel, timeout_ms), called until it is done, and joins the thread.
+ * Returns htel_close's result: 0 all delivered, HTEL_E_TIMEOUT. */
+int htel_posix_runner_stop(htel_posix_runner *runner, uint32_t timeout_ms);
+
+/* Between these two the caller may call htel_stats_get, htel_session_set, htel_utc_set and
+ * the like; not htel_close. Keep it short: nothing is sent meanwhile. */
+void htel_posix_runner_lock(htel_posix_runner *runner);
+void htel_posix_runner_unlock(htel_posix_runner *runner);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* htel_socket.c - see htel_socket.h. */
+#include "htel_socket.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <unistd.h>
+
+int htel_socket_connect(htel_socket *sock, const struct sockaddr *address, socklen_t size) {
+  sock->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+  if (sock->fd < 0) {
+    return HTEL_E_CONNECT;
+  }
+  int on = 1;
+  setsockopt(sock->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* slower without, not wrong */
+  if (connect(sock->fd, address, size) != 0 && errno != EINPROGRESS) {
+    htel_socket_close(sock);
+    return HTEL_E_CONNECT;
+  }
+  return 0;
+}
+
+int htel_socket_finish(htel_socket *sock) {
+  struct pollfd fd = {.fd = sock->fd, .events = POLLOUT};
+  int ready = poll(&fd, 1, 0);
+  if (ready == 0 || (ready < 0 && errno == EINTR)) {
+    return HTEL_E_AGAIN;
+  }
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (ready < 0 || getsockopt(sock->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
+    return HTEL_E_CONNECT;
+  }
+  return 0;
+}
+
+static bool would_block(void) {
+  return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+}
+
+static int socket_read(void *ctx, uint8_t *buf, size_t size) {
+  const htel_socket *sock = ctx;
+  ssize_t n = recv(sock->fd, buf, size > INT_MAX ? INT_MAX : size, 0);
+  if (n > 0) {
+    return (int)n;
+  }
+  return n < 0 && would_block() ? 0 : HTEL_E_LINK_LOST;
+}
+
+static int socket_write(void *ctx, const uint8_t *buf, size_t size) {
+  const htel_socket *sock = ctx;
+  ssize_t n = send(sock->fd, buf, size > INT_MAX ? INT_MAX : size, MSG_NOSIGNAL);
+  if (n >= 0) {
+    return (int)n;
+  }
+  return would_block() ? 0 : HTEL_E_LINK_LOST;
+}
+
+htel_stream htel_socket_stream(htel_socket *sock) {
+  return (htel_stream){.ctx = sock, .read = socket_read, .write = socket_write};
+}
+
+void htel_socket_close(htel_socket *sock) {
+  if (sock->fd >= 0) {
+    close(sock->fd);
+    sock->fd = -1;
+  }
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* posix_boot.c - the boot file. See posix_boot.h.
+ *
+ * The lock is on a file of its own, since the boot file itself is replaced and a lock stays with
+ * the old one. The lock file is never removed: removing it would let two processes hold
+ * locks on two files of one name. */
+#include "posix_boot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "healthtel/decode.h"
+#include "htel_posix.h"
+
+#define LINE_CHARS 53u /* with the newline */
+#define CRC_AT 44u     /* what comes before is covered by the checksum */
+#define PATH_ROOM (HTEL_POSIX_PATH_CHARS_MAX + 8u) /* for a suffix */
+
+static void line_format(char line[LINE_CHARS + 1], const boot_record *record) {
+  char number[21];
+  snprintf(number, sizeof number, "%020" PRIu64, record->number);
+  snprintf(line, LINE_CHARS + 1, "healthtel-boot 1 %s %s ", number,
+           record->clean ? "clean" : "open ");
+  uint32_t crc = htel_crc32(0, line, CRC_AT);
+  snprintf(line + CRC_AT, LINE_CHARS + 1 - CRC_AT, "%08" PRIx32 "\n", crc);
+}
+
+/* Reads the number and the state, spells the line anew and compares: only the exact line passes. */
+static int line_parse(const char line[LINE_CHARS], boot_record *record) {
+  record->number = 0;
+  for (unsigned i = 0; i < 20; i++) {
+    unsigned digit = (unsigned)(unsigned char)line[17 + i] - '0';
+    if (digit > 9 || record->number > (UINT64_MAX - digit) / 10) {
+      return HTEL_E_STORE;
+    }
+    record->number = record->number * 10 + digit;
+  }
+  record->clean = line[38] == 'c';
+  char expected[LINE_CHARS + 1];
+  line_format(expected, record);
+  return memcmp(line, expected, LINE_CHARS) == 0 && record->number > 0 ? 0 : HTEL_E_STORE;
+}
+
+/* At most `size` bytes, fewer only at the end of the file. */
+static ssize_t read_fully(int fd, char *buf, size_t size) {
+  size_t used = 0;
+  while (used < size) {
+    ssize_t n = read(fd, buf + used, size - used);
+    if (n < 0 && errno == EINTR) {
+      continue;
+    }
+    if (n < 0) {
+      return -1;
+    }
+    if (n == 0) {
+      break;
+    }
+    used += (size_t)n;
+  }
+  return (ssize_t)used;
+}
+
+static int write_fully(int fd, const char *buf, size_t size) {
+  size_t used = 0;
+  while (used < size) {
+    ssize_t n = write(fd, buf + used, size - used);
+    if (n < 0 && errno == EINTR) {
+      continue;
+    }
+    if (n <= 0) {
+      return HTEL_E_STORE;
+    }
+    used += (size_t)n;
+  }
+  return 0;
+}
+
+int boot_read(const char *path, boot_record *record) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return errno == ENOENT ? 0 : HTEL_E_STORE;
+  }
+  char line[LINE_CHARS + 1]; /* one more, to see a file that is too long */
+  ssize_t size = read_fully(fd, line, sizeof line);
+  close(fd);
+  if (size != (ssize_t)LINE_CHARS || line_parse(line, record) != 0) {
+    return HTEL_E_STORE;
+  }
+  return 1;
+}
+
+/* A rename is durable once its directory is. */
+static int directory_sync(const char *path) {
+  char directory[PATH_ROOM];
+  snprintf(directory, sizeof directory, "%s", path);
+  char *slash = strrchr(directory, '/');
+  if (slash == NULL) {
+    snprintf(directory, sizeof directory, ".");
+  } else {
+    slash[slash == directory ? 1 : 0] = '\0';
+  }
+  int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) {
+    return HTEL_E_STORE;
+  }
+  int rc = fsync(fd) == 0 ? 0 : HTEL_E_STORE;
+  close(fd);
+  return rc;
+}
+
+int boot_write(const char *path, const boot_record *record) {
+  char temporary[PATH_ROOM];
+  snprintf(temporary, sizeof temporary, "%s.new", path);
+  char line[LINE_CHARS + 1];
+  line_format(line, record);
+
+  /* One left over from a power cut is removed, not opened: it might be a link to elsewhere. */
+  if (unlink(temporary) != 0 && errno != ENOENT) {
+    return HTEL_E_STORE;
+  }
+  int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  if (fd < 0) {
+    return HTEL_E_STORE;
+  }
+  int rc = write_fully(fd, line, LINE_CHARS);
+  if (rc == 0 && fsync(fd) != 0) {
+    rc = HTEL_E_STORE;
+  }
+  if (close(fd) != 0) {
+    rc = HTEL_E_STORE;
+  }
+  if (rc == 0 && rename(temporary, path) != 0) {
+    rc = HTEL_E_STORE;
+  }
+  if (rc != 0) {
+    unlink(temporary);
+    return rc;
+  }
+  return directory_sync(path);
+}
+
+int boot_lock(const char *path) {
+  char lock[PATH_ROOM];
+  snprintf(lock, sizeof lock, "%s.lock", path);
+  int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+  if (fd < 0) {
+    return HTEL_E_STORE;
+  }
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    close(fd);
+    return HTEL_E_STORE;
+  }
+  return fd;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* posix_boot.h - the file that holds the boot number: one line of text, replaced whole.
+ *
+ *     healthtel-boot 1 00000000000000000042 open  9f2c11aa\n
+ *     magic   format   number, 20 digits    state CRC-32 of all before it
+ *
+ * `state` is "open" from boot_begin() to boot_end(), then "clean": who finds "open" at the start
+ * knows that the boot before was cut off. The line has one length and one spelling, so anything
+ * else is damage. */
+#ifndef HTEL_POSIX_BOOT_H
+#define HTEL_POSIX_BOOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct boot_record {
+  uint64_t number;
+  bool clean;
+} boot_record;
+
+/* 1: read; 0: there is no such file; HTEL_E_STORE: there is, and it is damaged or unreadable. */
+int boot_read(const char *path, boot_record *record);
+
+/* Replaces the file; on stable storage when it returns 0. HTEL_E_STORE otherwise: then the
+ * old file is still whole. */
+int boot_write(const char *path, const boot_record *record);
+
+/* Takes the lock beside `path`: a descriptor to hold, or HTEL_E_STORE when another process has it. */
+int boot_lock(const char *path);
+
+#endif
