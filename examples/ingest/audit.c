@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct work {
+  const store *store;
+  audit_report *report;
+  audit_ranges present; /* stored or in quarantine */
+  audit_ranges aside;
+  htel_loss *evictions;
+  size_t eviction_count, eviction_room;
+  bool no_memory;
+} work;
+
+/* ---- Ranges -------------------------------------------------------------------------- */
+
+static bool ranges_push(audit_ranges *r, audit_range range) {
+  if (r->count == r->room) {
+    size_t room = r->room == 0 ? 64 : 2 * r->room;
+    audit_range *items = realloc(r->items, room * sizeof *items);
+    if (items == NULL) return false;
+    r->items = items;
+    r->room = room;
+  }
+  r->items[r->count++] = range;
+  return true;
+}
+
+/* Adds a sequence that is not before those added already. */
+static bool ranges_extend(audit_ranges *r, uint64_t boot, uint32_t sequence) {
+  audit_range *last = r->count > 0 ? &r->items[r->count - 1] : NULL;
+  if (last != NULL && last->boot == boot && sequence >= last->first) {
+    if (sequence <= last->last) return true;
+    if (sequence == last->last + 1) {
+      last->last = sequence;
+      return true;
+    }
+  }
+  return ranges_push(r, (audit_range){boot, sequence, sequence});
+}
+
+static int range_compare(const void *left, const void *right) {
+  const audit_range *a = left, *b = right;
+  if (a->boot != b->boot) return a->boot < b->boot ? -1 : 1;
+  if (a->first != b->first) return a->first < b->first ? -1 : 1;
+  return a->last < b->last ? -1 : a->last > b->last;
+}
+
+/* Sorted, and one range where several touch. */
+static void ranges_join(audit_ranges *r) {
+  if (r->count == 0) return;
+  qsort(r->items, r->count, sizeof *r->items, range_compare);
+  size_t kept = 0;
+  for (size_t i = 1; i < r->count; i++) {
+    audit_range *into = &r->items[kept];
+    const audit_range *next = &r->items[i];
+    if (next->boot == into->boot && (uint64_t)next->first <= (uint64_t)into->last + 1) {
+      if (next->last > into->last) into->last = next->last;
+    } else {
+      r->items[++kept] = *next;
+    }
+  }
+  r->count = kept + 1;
+}
+
+/* ---- Boots --------------------------------------------------------------------------- */
+
+/* The entry for this boot. Frames come boot by boot, so only the last entry is looked at; a boot that
+ * is met again later gets another entry, and boots_join makes one of them. */
+static audit_boot *boot_of(work *w, uint64_t boot) {
+  audit_report *report = w->report;
+  if (report->boot_count > 0 && report->boots[report->boot_count - 1].boot == boot)
+    return &report->boots[report->boot_count - 1];
+  if (report->boot_count == report->boot_room) {
+    size_t room = report->boot_room == 0 ? 16 : 2 * report->boot_room;
+    audit_boot *boots = realloc(report->boots, room * sizeof *boots);
+    if (boots == NULL) return NULL;
+    report->boots = boots;
+    report->boot_room = room;
+  }
+  audit_boot *added = &report->boots[report->boot_count++];
+  *added = (audit_boot){.boot = boot};
+  return added;
+}
+
+static bool boot_reaches(work *w, uint64_t boot, uint32_t sequence) {
+  audit_boot *b = boot_of(w, boot);
+  if (b == NULL) return false;
+  if (sequence > b->highest) b->highest = sequence;
+  return true;
+}
+
+static int boot_compare(const void *left, const void *right) {
+  const audit_boot *a = left, *b = right;
+  return a->boot < b->boot ? -1 : a->boot > b->boot;
+}
+
+/* Sorted, one entry for each boot. */
+static void boots_join(audit_report *report) {
+  if (report->boot_count == 0) return;
+  qsort(report->boots, report->boot_count, sizeof *report->boots, boot_compare);
+  size_t kept = 0;
+  for (size_t i = 1; i < report->boot_count; i++) {
+    audit_boot *into = &report->boots[kept];
+    const audit_boot *next = &report->boots[i];
+    if (next->boot != into->boot) {
+      report->boots[++kept] = *next;
+      continue;
+    }
+    if (next->highest > into->highest) into->highest = next->highest;
+    into->frames += next->frames;
+    into->unclean |= next->unclean;
+  }
+  report->boot_count = kept + 1;
+}
+
+/* ---- What the store says ------------------------------------------------------------- */
+
+static bool eviction_add(work *w, const htel_loss *loss) {
+  /* Ranges of one boot and class come sorted, the larger first of those that begin alike: one that lies
+   * within another was told before it grew. The one kept last reaches furthest. */
+  const htel_loss *last = w->eviction_count > 0 ? &w->evictions[w->eviction_count - 1] : NULL;
+  if (last != NULL && last->boot == loss->boot && last->frame_class == loss->frame_class &&
+      last->sequence_last >= loss->sequence_last)
+    return true;
+  if (w->eviction_count == w->eviction_room) {
+    size_t room = w->eviction_room == 0 ? 64 : 2 * w->eviction_room;
+    htel_loss *evictions = realloc(w->evictions, room * sizeof *evictions);
+    if (evictions == NULL) return false;
+    w->evictions = evictions;
+    w->eviction_room = room;
+  }
+  w->evictions[w->eviction_count++] = *loss;
+  return boot_reaches(w, loss->boot, loss->sequence_last);
+}
+
+static bool unclean_add(work *w, const htel_loss *loss) {
+  audit_boot *b = boot_of(w, loss->boot);
+  if (b == NULL) return false;
+  b->unclean = true;
+  w->report->unclean_stops++;
+  w->report->lost_unclean += loss->readings;
+  if (!loss->at_most) w->report->lost_unclean_open = true;
+  return true;
+}
+
+static bool visit_loss(void *arg, const store_loss_row *row) {
+  work *w = arg;
+  bool ok = true;
+  switch (row->loss.cause) {
+    case HTEL_CAUSE_RING_FULL: w->report->lost_ring_full += row->loss.readings; break;
+    case HTEL_CAUSE_OUTBOX_FULL: ok = eviction_add(w, &row->loss); break;
+    case HTEL_CAUSE_UNCLEAN_STOP: ok = unclean_add(w, &row->loss); break;
+    default: w->report->lost_other += row->loss.readings; break;
+  }
+  if (!ok) w->no_memory = true;
+  return ok;
+}
+
+static bool visit_frame(void *arg, const store_frame_row *row) {
+  work *w = arg;
+  audit_report *report = w->report;
+  report->frames++;
+  report->numerics += row->numerics;
+  report->samples += row->samples;
+  report->alarms += row->alarms;
+  report->payload_bytes += row->payload_bytes;
+  audit_boot *b = boot_of(w, row->boot);
+  if (b == NULL || !ranges_extend(&w->present, row->boot, row->sequence)) {
+    w->no_memory = true;
+    return false;
+  }
+  b->frames++;
+  if (row->sequence > b->highest) b->highest = row->sequence;
+  return true;
+}
+
+static bool visit_aside(void *arg, uint64_t boot, uint32_t sequence) {
+  work *w = arg;
+  w->no_memory = !boot_reaches(w, boot, sequence) || !ranges_extend(&w->aside, boot, sequence);
+  return !w->no_memory;
+}
+
+static bool visit_alert(void *arg, const store_alert *alert) {
+  (void)alert;
+  ++*(uint64_t *)arg;
+  return true;
+}
+
+/* ---- What follows from it ------------------------------------------------------------ */
+
+/* Where the ranges of this boot begin that end at `sequence` or later. */
+static size_t ranges_from(const audit_ranges *r, uint64_t boot, uint32_t sequence) {
+  size_t low = 0, high = r->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    const audit_range *range = &r->items[middle];
+    if (range->boot < boot || (range->boot == boot && range->last < sequence))
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+/* Numbers from first to last that no range holds. */
+static uint64_t missing_within(const audit_ranges *present, const htel_loss *loss) {
+  uint64_t missing = (uint64_t)loss->sequence_last - loss->sequence_first + 1;
+  for (size_t i = ranges_from(present, loss->boot, loss->sequence_first); i < present->count; i++) {
+    const audit_range *p = &present->items[i];
+    if (p->boot != loss->boot || p->first > loss->sequence_last) break;
+    uint32_t first = p->first > loss->sequence_first ? p->first : loss->sequence_first;
+    uint32_t last = p->last < loss->sequence_last ? p->last : loss->sequence_last;
+    missing -= (uint64_t)last - first + 1;
+  }
+  return missing;
+}
+
+/* Of the evicted frames, those that are not missing have arrived after all. Which of the stored frames
+ * they are is known when the range holds no others of the class; else the count is an upper bound. */
+static int eviction_settle(work *w, const htel_loss *e) {
+  audit_report *report = w->report;
+  uint64_t stored = 0, stored_readings = 0;
+  int rc = w->store->frames_sum(w->store->ctx, report->device, e, &stored, &stored_readings);
+  if (rc != STORE_OK) return rc;
+  uint64_t missing = missing_within(&w->present, e);
+  uint64_t frames = e->frames != 0 ? e->frames : missing + stored;
+  uint64_t lost_frames = frames < missing ? frames : missing;
+  uint64_t arrived = frames - lost_frames;
+  uint64_t lost = e->readings;
+  if (lost_frames == 0) {
+    lost = 0;
+  } else if (arrived > 0) {
+    if (arrived == stored)
+      lost -= stored_readings < lost ? stored_readings : lost;
+    else
+      report->lost_outbox_at_most = true;
+  }
+  report->lost_outbox_full += lost;
+  report->lost_outbox_frames += lost_frames;
+  if (e->at_most && lost > 0) report->lost_outbox_at_most = true;
+  return STORE_OK;
+}
+
+/* Walks the numbers of one boot from 1 and notes what no range of `covered` holds. */
+static bool find_holes(work *w, const audit_ranges *covered, const audit_boot *boot) {
+  audit_ranges *into = boot->unclean ? &w->report->unclean_holes : &w->report->holes;
+  uint64_t next = 1;
+  for (size_t i = ranges_from(covered, boot->boot, 0); next <= boot->highest; i++) {
+    bool more = i < covered->count && covered->items[i].boot == boot->boot;
+    uint64_t until = more ? covered->items[i].first : (uint64_t)boot->highest + 1;
+    if (until > next) {
+      audit_range hole = {boot->boot, (uint32_t)next, (uint32_t)(until - 1)};
+      if (!ranges_push(into, hole)) return false;
+      if (!boot->unclean) w->report->hole_count += until - next;
+    }
+    next = more ? (uint64_t)covered->items[i].last + 1 : until;
+  }
+  return true;
+}
+
+static int conclude(work *w) {
+  audit_report *report = w->report;
+  for (size_t i = 0; i < w->aside.count; i++) {
+    report->quarantined += (uint64_t)w->aside.items[i].last - w->aside.items[i].first + 1;
+    if (!ranges_push(&w->present, w->aside.items[i])) return STORE_AGAIN;
+  }
+  ranges_join(&w->present);
+  for (size_t i = 0; i < w->eviction_count; i++) {
+    int rc = eviction_settle(w, &w->evictions[i]);
+    if (rc != STORE_OK) return rc;
+  }
+  for (size_t i = 0; i < w->eviction_count; i++) {
+    const htel_loss *e = &w->evictions[i];
+    if (!ranges_push(&w->present, (audit_range){e->boot, e->sequence_first, e->sequence_last}))
+      return STORE_AGAIN;
+  }
+  ranges_join(&w->present);
+  boots_join(report);
+  for (size_t i = 0; i < report->boot_count; i++)
+    if (!find_holes(w, &w->present, &report->boots[i])) return STORE_AGAIN;
+  return STORE_OK;
+}
+
+int audit_device(const store *s, const char *device, audit_report *report) {
+  *report = (audit_report){0};
+  snprintf(report->device, sizeof report->device, "%s", device);
+  work w = {.store = s, .report = report};
+  int rc = s->losses_visit(s->ctx, device, visit_loss, &w);
+  if (rc == STORE_OK) rc = s->frames_visit(s->ctx, device, visit_frame, &w);
+  if (rc == STORE_OK) rc = s->asides_visit(s->ctx, device, visit_aside, &w);
+  if (rc == STORE_OK) rc = s->alerts_visit(s->ctx, device, visit_alert, &report->alerts);
+  if (rc == STORE_OK) rc = s->counters_get(s->ctx, device, report->counters);
+  if (rc == STORE_OK) rc = w.no_memory ? STORE_AGAIN : conclude(&w);
+  free(w.present.items);
+  free(w.aside.items);
+  free(w.evictions);
+  return rc;
+}
+
+void audit_free(audit_report *report) {
+  free(report->boots);
+  free(report->unclean_holes.items);
+  free(report->holes.items);
+  *report = (audit_report){0};
+}
+
+bool audit_clean(const audit_report *report) {
+  return report->hole_count == 0 && report->alerts == 0;
+}

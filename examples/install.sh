@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# install.sh [build|test] - installs the Debian packages that are missing, and only those.
+#
+#   build  (default) what it takes to build everything and to run quickstart.sh
+#   test   that, and what tests/run.sh needs
+#
+# Debian 12. As root, or with sudo. Where nothing is missing it does nothing and needs neither.
+set -euo pipefail
+
+packages_build=(
+  gcc g++ libc6-dev cmake ninja-build pkg-config
+  libmbedtls-dev libpaho-mqtt-dev zlib1g-dev libsqlite3-dev libcjson-dev libssl-dev libcmocka-dev
+  nanopb libnanopb-dev protobuf-compiler python3
+  mosquitto openssl sqlite3 ca-certificates
+)
+packages_test=(
+  clang clang-format-14 valgrind mosquitto-clients bzip2 git make xz-utils procps
+  gcc-arm-none-eabi libnewlib-arm-none-eabi
+)
+
+log=
+policy=
+
+fail() { echo "install: $*" >&2; exit 1; }
+
+clean_up() {
+  [ -z "$log" ] || rm -f "$log"
+  [ -z "$policy" ] || $as_root rm -f "$policy"
+}
+
+is_installed() {
+  [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# Runs a command with its output in the log, three times at most; dots show that it is alive.
+run_quietly() {
+  local what=$1 try pid ticks
+  shift
+  for try in 1 2 3; do
+    [ "$try" = 1 ] || sleep $((try * 3))
+    printf 'install: %s ' "$what"
+    "$@" >"$log" 2>&1 </dev/null &
+    pid=$!
+    ticks=0
+    while kill -0 "$pid" 2>/dev/null; do
+      sleep 0.2
+      ticks=$((ticks + 1))
+      [ $((ticks % 10)) != 0 ] || printf .
+    done
+    if wait "$pid"; then
+      echo ' done'
+      return 0
+    fi
+    echo ' failed'
+  done
+  tail -n 25 "$log" >&2
+  return 1
+}
+
+# Debian starts a broker when it installs one. Ours are started by hand, so no service is wanted.
+forbid_services() {
+  [ ! -e /usr/sbin/policy-rc.d ] || return 0
+  policy=/usr/sbin/policy-rc.d
+  printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+  $as_root chmod 755 "$policy"
+}
+
+case ${1:-build} in
+  build) wanted=("${packages_build[@]}") ;;
+  test) wanted=("${packages_build[@]}" "${packages_test[@]}") ;;
+  -h|--help) sed -n '3,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  *) fail "usage: install.sh [build|test]" ;;
+esac
+
+command -v dpkg-query >/dev/null ||
+  fail "this is not Debian. Install what is there called: ${wanted[*]}"
+missing=()
+for package in "${wanted[@]}"; do
+  is_installed "$package" || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+  command -v sudo >/dev/null ||
+    fail "as root, please:  apt-get install --no-install-recommends ${missing[*]}"
+  as_root=sudo
+  sudo -v || fail "sudo is needed to install: ${missing[*]}"
+fi
+
+log=$(mktemp)
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+apt=(env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120
+     -o Dpkg::Use-Pty=0)
+
+echo "install: missing: ${missing[*]}"
+run_quietly "reading the package lists" $as_root "${apt[@]}" update ||
+  fail "the package lists cannot be read: check the network and /etc/apt"
+forbid_services
+run_quietly "installing ${#missing[@]} packages" \
+  $as_root "${apt[@]}" install -y --no-install-recommends "${missing[@]}" ||
+  fail "apt-get could not install: ${missing[*]}"
