@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+/* bench.c - htel-bench: what the core costs, in instructions and by the wall clock.
+ *
+ *     htel-bench core            a table
+ *     htel-bench core --json     the same for machines
+ *     htel-bench core --check    instructions only; exit status 1 when one is over its bar
+ */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bench.h"
+
+#define OPERATIONS_MAX 16u
+#define TIMED_NS_MIN 100000000 /* an operation is repeated for so long */
+#define REPEATS_MAX 1000000u
+
+typedef struct options {
+  const char *recording;
+  bool json, check, counted;
+  bool suite_given;
+} options;
+
+enum { OPTION_COUNTED = 256 };
+
+static const struct argp_option option_table[] = {
+    {"json", 'j', 0, 0, "Print JSON", 0},
+    {"check", 'c', 0, 0, "Count instructions only; fail when one is over its bar", 0},
+    {"recording", 'r', "FILE", 0, "A recording (CSV with JSON beside it), one ECG first", 0},
+    {"counted", OPTION_COUNTED, 0, OPTION_HIDDEN, "The run under callgrind", 0},
+    {0},
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state) {
+  options *o = state->input;
+  switch (key) {
+    case 'j': o->json = true; return 0;
+    case 'c': o->check = true; return 0;
+    case 'r': o->recording = arg; return 0;
+    case OPTION_COUNTED: o->counted = true; return 0;
+    case ARGP_KEY_ARG:
+      if (o->suite_given || strcmp(arg, "core") != 0)
+        argp_error(state, "the only suite is 'core', not '%s'", arg);
+      o->suite_given = true;
+      return 0;
+    case ARGP_KEY_END:
+      if (!o->suite_given) argp_error(state, "which suite? htel-bench core");
+      return 0;
+    default: return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static const struct argp parser = {
+    .options = option_table,
+    .parser = parse_option,
+    .args_doc = "core",
+    .doc = "What the healthtel core costs: instructions (callgrind, -O2) and units a second."};
+
+static int64_t now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Units a second, prepare() not timed; negative on failure. */
+static double time_operation(const bench_operation *op, bench *b) {
+  int64_t spent_ns = 0;
+  double units = 0;
+  for (uint32_t i = 0; i < REPEATS_MAX && spent_ns < TIMED_NS_MIN; i++) {
+    if (op->prepare(b) != 0) return -1;
+    int64_t start = now_ns();
+    op->run(b);
+    spent_ns += now_ns() - start;
+    units += op->units(b);
+  }
+  return spent_ns > 0 ? units * 1e9 / (double)spent_ns : -1;
+}
+
+static void print_json(const bench_count *counts, const double *per_second, bool timed) {
+  printf("{\"suite\": \"core\", \"compiler\": \"%s\", \"flags\": \"%s\", \"operations\": [",
+         __VERSION__, BENCH_FLAGS);
+  for (size_t i = 1; i < bench_operation_count; i++) {
+    const bench_operation *op = &bench_operations[i];
+    printf("%s\n  {\"name\": \"%s\", \"unit\": \"%s\", \"instructions\": %.2f", i > 1 ? "," : "",
+           op->name, op->unit, counts[i].instructions);
+    if (op->instructions_max) printf(", \"instructions_max\": %u", (unsigned)op->instructions_max);
+    if (timed) printf(", \"per_second\": %.0f", per_second[i]);
+    printf("}");
+  }
+  printf("\n]}\n");
+}
+
+static void print_table(const bench_count *counts, const double *per_second, bool timed) {
+  printf("%-13s %-12s %13s %6s %14s\n", "operation", "unit", "instructions", "bar",
+         timed ? "units/s" : "");
+  for (size_t i = 1; i < bench_operation_count; i++) {
+    const bench_operation *op = &bench_operations[i];
+    char bar[16] = "", speed[32] = "";
+    if (op->instructions_max) snprintf(bar, sizeof bar, "%u", (unsigned)op->instructions_max);
+    if (timed) snprintf(speed, sizeof speed, "%.0f", per_second[i]);
+    printf("%-13s %-12s %13.1f %6s %14s  %s\n", op->name, op->unit, counts[i].instructions, bar,
+           speed, op->what);
+  }
+}
+
+static bool over_bar(const bench_count *counts) {
+  bool over = false;
+  for (size_t i = 1; i < bench_operation_count; i++) {
+    const bench_operation *op = &bench_operations[i];
+    if (op->instructions_max == 0 || counts[i].instructions <= op->instructions_max) continue;
+    fprintf(stderr, "htel-bench: %s costs %.1f instructions, %u are allowed\n", op->name,
+            counts[i].instructions, (unsigned)op->instructions_max);
+    over = true;
+  }
+  return over;
+}
+
+int main(int argc, char **argv) {
+  options o = {.recording = BENCH_RECORDING};
+  argp_parse(&parser, argc, argv, 0, NULL, &o);
+  bench *b = bench_open(o.recording);
+  if (!b) return 1;
+  if (o.counted) {
+    int status = bench_count_child(b);
+    bench_close(b);
+    return status;
+  }
+
+  bench_count counts[OPERATIONS_MAX];
+  double per_second[OPERATIONS_MAX] = {0};
+  int rc = bench_operation_count <= OPERATIONS_MAX ? bench_count_all(o.recording, counts) : -1;
+  for (size_t i = 1; rc == 0 && !o.check && i < bench_operation_count; i++) {
+    per_second[i] = time_operation(&bench_operations[i], b);
+    if (per_second[i] < 0) rc = -1;
+  }
+  bench_close(b);
+  if (rc != 0) return 1;
+  (o.json ? print_json : print_table)(counts, per_second, !o.check);
+  return over_bar(counts) ? 1 : 0;
+}
