@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes a throw-away certificate authority and the certificates of a broker, an ingest and some devices.
+# Makes a throw-away certificate authority, and certificates of a broker, an ingest and devices.
 # For trials and tests on one machine. A real fleet wants a CA whose key is not lying on a disk.
 set -eu
 
@@ -18,8 +18,8 @@ Writes into DIR (made when missing, mode 0700):
   --device ID   an opaque id of 1 to 36 of A-Z a-z 0-9 _ -, never a person's name or number;
                 not "ca", "broker" or "ingest"
 
-Keys are P-256, not encrypted, readable by their owner alone (0600). What is there already is kept, so
-running it again with another --device adds that device.
+Keys are P-256, not encrypted, readable by their owner alone (0600). What is there already is kept,
+so running it again with another --device adds that device.
 TEXT
 }
 
@@ -100,8 +100,8 @@ certificate() {
   key "$1"
   ssl req -new -key "$1.key" -subj "/CN=$2" -out request.$$
   printf '%s\n' "$3" >extensions.$$
-  ssl x509 -req -sha256 -in request.$$ -CA ca.crt -CAkey ca.key -set_serial "0x$(openssl rand -hex 8)" \
-    -days "$days" -extfile extensions.$$ -out "$1.crt.new"
+  ssl x509 -req -sha256 -in request.$$ -CA ca.crt -CAkey ca.key -days "$days" \
+    -set_serial "0x$(openssl rand -hex 8)" -extfile extensions.$$ -out "$1.crt.new"
   mv "$1.crt.new" "$1.crt"
 }
 

@@ -21,10 +21,16 @@ packages_test=(
 
 log=
 policy=
+running= # process id of an apt-get at work
 
 fail() { echo "install: $*" >&2; exit 1; }
 
+# apt-get is never cut off in the middle: that could leave packages half installed.
 clean_up() {
+  if [ -n "$running" ]; then
+    echo "install: waiting for apt-get to come to its end" >&2
+    wait "$running" || true
+  fi
   [ -z "$log" ] || rm -f "$log"
   [ -z "$policy" ] || $as_root rm -f "$policy"
 }
@@ -42,6 +48,7 @@ run_quietly() {
     printf 'install: %s ' "$what"
     "$@" >"$log" 2>&1 </dev/null &
     pid=$!
+    running=$pid
     ticks=0
     while kill -0 "$pid" 2>/dev/null; do
       sleep 0.2
@@ -49,9 +56,11 @@ run_quietly() {
       [ $((ticks % 10)) != 0 ] || printf .
     done
     if wait "$pid"; then
+      running=
       echo ' done'
       return 0
     fi
+    running=
     echo ' failed'
   done
   tail -n 25 "$log" >&2

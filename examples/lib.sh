@@ -19,7 +19,7 @@ lib_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${build:-$lib_dir/../build}
 keep=${keep:-}
 
-work= certs= db= broker_port= broker_pid= ingest_pid=
+work= certs= db= broker_port= broker_pid= ingest_pid= ingest_log_lines=0
 started_pids=()
 
 lib_fail() { echo "${0##*/}: $*" >&2; exit 1; }
@@ -170,14 +170,19 @@ broker_kill() { process_kill "$broker_pid"; }
 
 # Starts htel-ingest into $db, with further arguments. ingest_start [ARGUMENT...]
 ingest_start() {
+  : >>"$work/ingest.log"
+  ingest_log_lines=$(wc -l <"$work/ingest.log")
   "$build/htel-ingest" run --db "$db" --broker "localhost:$broker_port" --ca "$certs/ca.crt" \
     --cert "$certs/ingest.crt" --key "$certs/ingest.key" "$@" >>"$work/ingest.log" 2>&1 </dev/null &
   ingest_pid=$!
   process_note "$ingest_pid"
 }
 
-# Waits until it is connected and subscribed. ingest_ready [SECONDS]
-ingest_ready() { wait_until "${1:-10}" grep -q " at localhost:$broker_port" "$work/ingest.log"; }
+# Waits until the one started last is connected and subscribed. ingest_ready [SECONDS]
+ingest_ready() { wait_until "${1:-10}" ingest_subscribed; }
+ingest_subscribed() {
+  tail -n +$((ingest_log_lines + 1)) "$work/ingest.log" | grep -q " at localhost:$broker_port"
+}
 
 ingest_stop() { process_end "$ingest_pid"; }
 ingest_kill() { process_kill "$ingest_pid"; }

@@ -147,7 +147,8 @@ printf '    pleth: SpO2 %s %%, pulse %s /min\n' "$(reading SPO2 10)" "$(reading 
 picture PLETH
 
 say "Comparing the database with the recordings"
-verdict=$("$build/htel-ingest" compare --db "$db" --device "$device" --summary "$work/summary.json" \
+verdict=$("$build/htel-ingest" compare --db "$db" --device "$device" \
+  --summary "$work/summary.json" \
   --recording "$ecg" --recording "$pleth" --recording "$oximetry") || clean=
 echo "    took $((SECONDS - started)) s after building"
 printf '%s\n' "$verdict" | sed -n '2,$s/^/    /p'

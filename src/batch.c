@@ -30,6 +30,14 @@ static void place_advance(const htel_channel *ch, uint64_t *tick, uint32_t *phas
   *phase = (uint32_t)(total % ch->rate.num);
 }
 
+uint32_t batch_span_ms(const htel_channel *channel, uint32_t count) {
+  uint64_t tick = 0;
+  uint32_t phase = 0;
+  place_advance(channel, &tick, &phase, count);
+  if (phase > 0) tick++;
+  return tick > UINT32_MAX ? UINT32_MAX : (uint32_t)tick;
+}
+
 static uint64_t column_tick_last(const htel_channel *ch, const batch_column *c) {
   if (ch->kind == HTEL_NUMERIC) {
     int32_t past = (int32_t)(c->ticks[c->count - 1u] - c->ticks[0]);
@@ -124,20 +132,21 @@ bool batch_alarm(batch *b, uint8_t channel, const htel_alarm_event *event, uint6
   return true;
 }
 
-/* Whether samples that the clock places at `tick` go on from where the count stands. The clock of a
- * record call without a tick is late by up to the time that a block takes. */
+/* Whether samples that the clock places at `tick` go on from where the count stands: it may be off by less
+ * than a period, or by less than half a block where it was read when the block was complete. */
 static bool goes_on(const htel_channel *ch, const batch_column *c, uint64_t tick, uint32_t count,
                     bool tick_is_last) {
   if (!c->running) return false;
   uint64_t apart = tick > c->tick_next ? tick - c->tick_next : c->tick_next - tick;
   uint64_t den = ch->rate.den == 0 ? 1 : ch->rate.den;
-  uint64_t periods = tick_is_last ? count : 1u;
-  uint64_t tolerance = (1000u * den * periods + ch->rate.num - 1u) / ch->rate.num;
-  return apart <= tolerance;
+  if (apart > UINT32_MAX) return false; /* so that nothing wraps below */
+  uint64_t period = 1000u * den; /* in 1 / rate.num ms */
+  if (!tick_is_last || count < 2) return apart * ch->rate.num < period;
+  return 2u * apart * ch->rate.num < period * count;
 }
 
 bool batch_samples_begin(batch *b, uint8_t channel, uint64_t tick, bool tick_is_last, uint16_t count,
-                         bool gap, uint8_t quality, uint32_t now_ms) {
+                         bool gap, uint8_t quality) {
   const htel_channel *ch = &b->channels[channel];
   batch_column *c = &b->columns[channel];
   if (tick_is_last) {
@@ -159,7 +168,6 @@ bool batch_samples_begin(batch *b, uint8_t channel, uint64_t tick, bool tick_is_
   c->running = true;
   c->quality_all = quality;
   place_advance(ch, &c->tick_next, &c->phase_next, count);
-  frame_begin(&b->frames[HTEL_CLASS_WAVEFORM], tick, now_ms);
   return true;
 }
 
@@ -170,6 +178,9 @@ int32_t *batch_samples_room(batch *b, uint8_t channel, uint16_t *count) {
   return c->values + c->count;
 }
 
-void batch_samples_added(batch *b, uint8_t channel, uint16_t count) {
-  b->columns[channel].count = (uint16_t)(b->columns[channel].count + count);
+void batch_samples_added(batch *b, uint8_t channel, uint16_t count, uint32_t now_ms) {
+  batch_column *c = &b->columns[channel];
+  c->count = (uint16_t)(c->count + count);
+  /* The frame may have been closed since batch_samples_begin: the rest is in the next one. */
+  frame_begin(&b->frames[HTEL_CLASS_WAVEFORM], c->tick_first, now_ms);
 }

@@ -58,6 +58,9 @@ static inline uint8_t batch_class_of(uint8_t kind) {
                                 : HTEL_CLASS_WAVEFORM;
 }
 
+/* Milliseconds that `count` samples of a waveform take, rounded up. */
+uint32_t batch_span_ms(const htel_channel *channel, uint32_t count);
+
 /* Whether the class's frame should be closed: it is old by the clock (now_ms), or a reading of
  * `tick` would make it span more than its age. */
 bool batch_due(const batch *b, uint8_t frame_class, uint32_t now_ms);
@@ -72,10 +75,10 @@ bool batch_alarm(batch *b, uint8_t channel, const htel_alarm_event *event, uint6
 /* `count` samples of a waveform are about to come, the first (or with tick_is_last the last) taken at `tick`; `gap`: readings
  * before them were refused. False: no room. */
 bool batch_samples_begin(batch *b, uint8_t channel, uint64_t tick, bool tick_is_last, uint16_t count,
-                         bool gap, uint8_t quality, uint32_t now_ms);
+                         bool gap, uint8_t quality);
 /* Where to put the next of them, and how many fit there (at least 1). NULL: no room. */
 int32_t *batch_samples_room(batch *b, uint8_t channel, uint16_t *count);
-void batch_samples_added(batch *b, uint8_t channel, uint16_t count);
+void batch_samples_added(batch *b, uint8_t channel, uint16_t count, uint32_t now_ms);
 
 /* Codes what the class's columns hold. False: not all fitted; take the frame and call again. */
 bool batch_flush(batch *b, uint8_t frame_class);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* birth.c - see birth.h. The message is written by nanopb into a stream that keeps nothing: one that
- * counts (size), one that sums (schema), one that lets through the bytes of a window (read). */
+/* birth.c - see birth.h. The message is written by nanopb into a stream that keeps nothing: one
+ * that counts (size), one that sums (schema), one that lets a window's bytes through (read). */
 #include "birth.h"
 
 #include <pb_encode.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* birth.h - what the device is: the birth message, a function of the configuration alone.
  *
- * It is never kept: each piece is encoded anew when the link asks for it (the link pulls a few hundred bytes once a connection). */
+ * It is never kept: each piece is encoded anew when the link asks for it (the link pulls a few
+ * hundred bytes once a connection). */
 #ifndef HTEL_SRC_BIRTH_H
 #define HTEL_SRC_BIRTH_H
 

@@ -23,6 +23,7 @@ typedef struct channel_state {
   _Atomic uint32_t refused;      /* readings, since open; wraps */
   _Atomic uint32_t refused_tick; /* of the last one */
   uint32_t refused_marked;       /* how many of them the stream has been marked with */
+  uint32_t head_word;            /* of a record with one word */
   uint16_t block_max;
   uint8_t kind;
   /* From here on the consumer's. */
@@ -37,6 +38,8 @@ typedef enum delivery_state {
   DELIVERY_LEAVING, /* goodbye said, waiting for DOWN */
   DELIVERY_CLOSED
 } delivery_state;
+
+#define DELIVERY_RATE_MAX 90u /* frames a second */
 
 typedef struct delivery {
   htel_delivery_config config; /* with defaults filled in */
@@ -56,7 +59,8 @@ typedef struct delivery {
   bool birth_due, birth_done; /* to be published; the ingest (or the broker) has it */
   uint64_t birth_sent_at;
   bool status_due;
-  bool goodbye, goodbye_acked; /* the status to publish is offline */
+  bool link_full;              /* it took no more at the last step */
+  bool goodbye, goodbye_acked; /* the status to publish is offline; and has arrived */
   char topic[sizeof "htel/v1//receipt" + HTEL_DEVICE_ID_CHARS_MAX];
 } delivery;
 
@@ -74,7 +78,6 @@ struct htel {
   uint64_t session;
   uint32_t sequence_next; /* of the next frame, from 1 */
   uint32_t ordinal_next[HTEL_CLASS_COUNT];
-  uint8_t coding;
   timeline time;
   uint64_t utc_ask_at; /* when to look at the port's clock again */
   bool utc_own;        /* the device has a clock of its own: receipts' time is not needed */
@@ -83,7 +86,8 @@ struct htel {
   uint8_t anchor_count;
   bool alarm_now;        /* an alarm is in the open frame: close it */
   bool system_waiting;   /* anchors or loss records wait for a frame, */
-  uint64_t system_since; /* since then */
+  uint64_t system_since; /* since then; */
+  uint32_t system_wait_ms; /* they wait so long for company, longer while such frames are put aside */
   batch batch;
   outbox outbox;
   uint16_t frame_bytes_max;
@@ -92,8 +96,8 @@ struct htel {
   delivery delivery;
   htel_stats stats;
   /* flush and close */
-  bool flushing, closing, closed;
-  uint64_t flush_deadline;
+  bool flushing, closing, leaving, closed;
+  uint64_t flush_deadline, close_deadline;
   uint32_t flush_sequence; /* all frames up to this one are to be delivered */
   int close_result;
 };

@@ -102,9 +102,9 @@ size_t code_alarm_encode(uint8_t channel, const htel_alarm_event *event, uint64_
   return w.full ? 0 : (size_t)(w.at - out);
 }
 
-/* Heads: channel 2, count 2, time 10 and 5. Qualities: a run of one each, 2. A series: mode 1, value 0
- * 5, then at most 32 bits a residual (Rice falls back to that) and 5 bits a partition; of which a
- * numeric has two. */
+/* Heads: channel 2, count 2, time 10 and 5. Qualities: 2 each, in runs of one. A series: mode 1,
+ * value 0 in 5, then at most 32 bits a residual (Rice falls back to that) and 5 bits a partition;
+ * a numeric has two of them. */
 size_t code_block_bytes_max(uint16_t count) {
   size_t partitions = count / SERIES_PARTITION + 1u;
   size_t series = 6u + 4u * (size_t)count + partitions;

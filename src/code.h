@@ -10,8 +10,8 @@
 
 /* How residuals are written. */
 typedef enum code_residuals {
-  CODE_RICE,  /* Rice codes, a parameter for each 32: small by itself */
-  CODE_BYTES  /* mostly a byte each: larger, but what deflate likes */
+  CODE_RICE, /* Rice codes, a parameter for each 32: small by itself */
+  CODE_BYTES /* mostly a byte each: larger, but what deflate likes */
 } code_residuals;
 
 /* A column of readings to be coded. Arrays are the caller's. */
@@ -22,15 +22,16 @@ typedef struct code_column {
   const int32_t *values;
   const uint8_t *quality; /* count of them, or NULL: all of quality_all */
   uint8_t quality_all;
-  uint64_t tick_first;    /* ms since boot of values[0] */
-  const uint32_t *ticks;  /* numerics: low 32 bits of each reading's tick, ticks[0] of tick_first */
-  uint32_t phase;         /* waveforms: values[0] is at tick_first + phase / rate.num ms */
-  bool continues;         /* waveforms: goes on exactly where this channel's block before it, in this
-                             frame, ended: its time is not written */
+  uint64_t tick_first;   /* ms since boot of values[0] */
+  const uint32_t *ticks; /* numerics: low 32 bits of each reading's tick, ticks[0] of tick_first */
+  uint32_t phase;        /* waveforms: values[0] is at tick_first + phase / rate.num ms */
+  bool continues;        /* waveforms: goes on exactly where this channel's block before it, in this
+                            frame, ended: its time is not written */
 } code_column;
 
 /* Writes the column as one block. frame_tick is what its times are relative to. Returns the bytes
- * written, or 0 when `room` is too small (out's contents are then undefined). Time is bounded by the count. */
+ * written, or 0 when `room` is too small (out's contents are then undefined). Time is bounded by
+ * the count. */
 size_t code_block_encode(const code_column *column, uint64_t frame_tick, code_residuals residuals,
                          uint8_t *out, size_t room);
 

@@ -145,10 +145,11 @@ static int32_t check_delivery(const htel_config *c) {
   const htel_delivery_config *d = &c->delivery;
   if (d->mode > HTEL_DELIVERY_BROKER)
     return fault(c, "delivery.mode", 0, "must be HTEL_DELIVERY_RECEIPT or HTEL_DELIVERY_BROKER");
-  if (d->rate_per_s_max > 99u)
-    return fault(c, "delivery.rate_per_s_max", 0, "must be below 100: brokers cut off faster devices");
-  if (d->backlog_per_s_max > 99u)
-    return fault(c, "delivery.backlog_per_s_max", 0, "must be below 100");
+  if (d->rate_per_s_max > DELIVERY_RATE_MAX)
+    return fault(c, "delivery.rate_per_s_max", 0,
+                 "must be at most 90: brokers cut off devices that send 100 messages a second");
+  if (d->backlog_per_s_max > DELIVERY_RATE_MAX)
+    return fault(c, "delivery.backlog_per_s_max", 0, "must be at most 90");
   if (d->backoff_base_ms > 3600000u || d->backoff_max_ms > 86400000u)
     return fault(c, "delivery.backoff_max_ms", 0, "base at most an hour, max at most a day");
   if (d->backoff_base_ms != 0 && d->backoff_max_ms != 0 && d->backoff_max_ms < d->backoff_base_ms)
@@ -237,6 +238,7 @@ static void lay_channels(htel *tel, cursor *at, const htel_config *c, const size
     states[i].into = &tel->rings[ch->ring];
     atomic_init(&states[i].refused, 0);
     atomic_init(&states[i].refused_tick, 0);
+    states[i].head_word = ring_head_word(i, 0, 0, 1);
     states[i].kind = ch->kind;
     states[i].block_max = (uint16_t)block_max_of(ch);
   }
@@ -281,7 +283,6 @@ int32_t config_apply(const htel_config *config, uint8_t *memory) {
                               .channels = config->channels,
                               .channel_count = config->channel_count};
   tel->session = config->session;
-  tel->coding = config->coding;
   tel->frame_bytes_max = (uint16_t)s.frame_bytes;
   tel->batch.channels = config->channels;
   tel->batch.channel_count = config->channel_count;

@@ -201,8 +201,8 @@ static bool loss_decode(pb_istream_t *stream, const pb_field_t *field, void **ar
   loss->readings = message.readings;
   loss->at_most = message.at_most;
   loss->frames = message.frames;
-  loss->frames = message.frames;
   loss->id = message.id;
+  loss->boot_last = message.boot_last;
   return loss_is_right(loss);
 }
 
@@ -218,8 +218,8 @@ static bool frame_parse(frame_room *room, healthtel_v1_Frame *message, const uin
   return pb_decode(&stream, healthtel_v1_Frame_fields, message);
 }
 
-/* What nanopb would let pass. It steps over fields that it does not know: an encrypted frame would be
- * taken for a plain one, and what stands at or behind the checksum is no frame of ours. And a
+/* What nanopb would let pass. It steps over fields that it does not know: an encrypted frame would
+ * be taken for a plain one, and what stands at or behind the checksum is no frame of ours. And a
  * number where bytes should be it would copy to a place of its own, where data must not point. */
 static int fields_check(const uint8_t *bytes, size_t size) {
   pb_istream_t stream = pb_istream_from_buffer(bytes, size);

@@ -27,12 +27,15 @@
 #define ACK_SLOW_MS 1000u /* so late: less */
 
 #define GOODBYE_MS 2000u         /* to get the offline status out */
-#define RECEIPT_WAIT_MS_MAX 600000u
+#define RECEIPT_WAIT_MS_MAX 300000u /* not doubled from there on */
+#define UNACKED_WAITS 4u
+#define OPEN_AGAIN_MS 50u        /* the last connection is still being taken down */
 #define BIRTH_AGAIN_MS 2000u     /* births asked for are not sent more often */
 #define PAUSE_MS_MAX 3600000u    /* an ingest cannot silence a device for longer */
 
 #define TOKEN_BIRTH 0xFFFFFFFFu
-#define TOKEN_STATUS 0xFFFFFFFEu
+#define TOKEN_ONLINE 0xFFFFFFFEu
+#define TOKEN_OFFLINE 0xFFFFFFFDu
 
 /* ---- small parts ----------------------------------------------------------------------- */
 
@@ -89,17 +92,17 @@ void delivery_init(delivery *d, const htel_delivery_config *config, const htel_l
   backoff_init(&d->reconnect, c->backoff_base_ms, c->backoff_max_ms);
   d->receipt_wait_ms = c->receipt_wait_ms;
   d->refill_at = now;
-  d->tokens = 1000u * c->rate_per_s_max;
-  d->backlog_tokens = 1000u * c->backlog_per_s_max;
+  d->tokens = 1000u;
+  d->backlog_tokens = 1000u;
   d->state_since = now;
   d->retry_at = now;
 }
 
 /* ---- what the link reads --------------------------------------------------------------- */
 
-static int read_status(const htel *tel, uint32_t offset, uint8_t *buf, size_t size) {
+static int read_status(const htel *tel, bool online, uint32_t offset, uint8_t *buf, size_t size) {
   uint8_t status[32];
-  int bytes = status_encode(!tel->delivery.goodbye, tel->boot, status, sizeof status);
+  int bytes = status_encode(online, tel->boot, status, sizeof status);
   if (bytes < 0 || offset > (uint32_t)bytes || size > (uint32_t)bytes - offset) return HTEL_E_ARGUMENT;
   memcpy(buf, status + offset, size);
   return 0;
@@ -109,7 +112,8 @@ static int read_status(const htel *tel, uint32_t offset, uint8_t *buf, size_t si
 static int read_message(void *source, uint32_t token, uint32_t offset, uint8_t *buf, size_t size) {
   htel *tel = source;
   if (token == TOKEN_BIRTH) return birth_read(&tel->birth, offset, buf, size);
-  if (token == TOKEN_STATUS) return read_status(tel, offset, buf, size);
+  if (token == TOKEN_ONLINE || token == TOKEN_OFFLINE)
+    return read_status(tel, token == TOKEN_ONLINE, offset, buf, size);
   const outbox_entry *e = outbox_find(&tel->outbox, token);
   if (e == NULL) return HTEL_E_CLOSED;
   if (offset > e->size || size > e->size - offset) return HTEL_E_ARGUMENT;
@@ -124,7 +128,9 @@ static int publish(htel *tel, const char *last, uint32_t token, uint32_t size, b
                           .retain = retain,
                           .source = tel,
                           .read = read_message};
-  return tel->delivery.link->publish(tel->delivery.link->ctx, &message);
+  int rc = tel->delivery.link->publish(tel->delivery.link->ctx, &message);
+  tel->delivery.link_full = rc != 0;
+  return rc;
 }
 
 /* ---- events ---------------------------------------------------------------------------- */
@@ -181,8 +187,9 @@ static void pace_adapt(htel *tel, const outbox_entry *e) {
 static void on_acked(htel *tel, uint32_t token) {
   delivery *d = &tel->delivery;
   on_progress(tel);
-  if (token == TOKEN_STATUS) {
-    d->goodbye_acked = d->goodbye;
+  if (token == TOKEN_ONLINE) return;
+  if (token == TOKEN_OFFLINE) {
+    d->goodbye_acked = true;
     return;
   }
   if (token == TOKEN_BIRTH) {
@@ -251,7 +258,7 @@ static void on_message(htel *tel, const uint8_t *bytes, size_t size) {
     return;
   }
   uint32_t round_trip_ms = receipt_free(tel, &receipt);
-  if (receipt.utc_ms > 0 && round_trip_ms != UINT32_MAX)
+  if (receipt.utc_ms > 0 && timeline_is_utc(receipt.utc_ms) && round_trip_ms != UINT32_MAX)
     client_server_time(tel, tel->time.now - round_trip_ms / 2u, receipt.utc_ms, round_trip_ms / 2u + 1u);
 }
 
@@ -288,36 +295,45 @@ static void connect(htel *tel) {
   int rc = d->link->open(d->link->ctx, &session);
   if (rc == 0) {
     state_set(tel, DELIVERY_CONNECTING);
-  } else if (rc != HTEL_E_AGAIN) {
+  } else if (rc == HTEL_E_AGAIN) {
+    d->retry_at = tel->time.now + OPEN_AGAIN_MS;
+  } else {
     tel->stats.last_error = rc;
     tel->stats.connect_failures++;
     wait_to_connect(tel);
   }
 }
 
+/* What a bucket may hold: with what flows in, no second sees 98 frames; birth and status make 99. */
+static uint32_t burst_max(uint32_t rate) {
+  return 1000u * min32(rate, 97u - rate);
+}
+
 static void refill(htel *tel) {
   delivery *d = &tel->delivery;
   uint32_t elapsed_ms = (uint32_t)(tel->time.now - d->refill_at);
-  if (elapsed_ms > 1000u) elapsed_ms = 1000u; /* a bucket holds a second's worth */
+  if (elapsed_ms > 1000u) elapsed_ms = 1000u;
   d->refill_at = tel->time.now;
   uint32_t rate = d->config.rate_per_s_max;
-  d->tokens = min32(d->tokens + elapsed_ms * rate, 1000u * rate);
+  d->tokens = min32(d->tokens + elapsed_ms * rate, burst_max(rate));
   rate = d->config.backlog_per_s_max;
-  d->backlog_tokens = min32(d->backlog_tokens + elapsed_ms * rate, 1000u * rate);
+  d->backlog_tokens = min32(d->backlog_tokens + elapsed_ms * rate, burst_max(rate));
 }
 
-/* Frames without a receipt for too long are sent again; the wait doubles until something comes. */
+/* Frames without a receipt for too long are sent again; the wait doubles until something comes. One without even a
+ * PUBACK is given longer: it may still be on its way out, on a slow link. */
 static void resend_late(htel *tel) {
   delivery *d = &tel->delivery;
   bool late = false;
   for (outbox_entry *e = outbox_next(&tel->outbox, NULL); e != NULL; e = outbox_next(&tel->outbox, e)) {
-    if (e->state != OUTBOX_IN_FLIGHT || (uint32_t)tel->time.now - e->sent_ms < d->receipt_wait_ms) continue;
+    uint32_t wait_ms = e->acked ? d->receipt_wait_ms : UNACKED_WAITS * d->config.receipt_wait_ms;
+    if (e->state != OUTBOX_IN_FLIGHT || (uint32_t)tel->time.now - e->sent_ms < wait_ms) continue;
     outbox_unsend(&tel->outbox, e);
     late = true;
   }
   if (!d->birth_done && !d->birth_due && tel->time.now - d->birth_sent_at >= d->receipt_wait_ms)
     d->birth_due = late = true;
-  if (late) d->receipt_wait_ms = min32(d->receipt_wait_ms * 2u, RECEIPT_WAIT_MS_MAX);
+  if (late && d->receipt_wait_ms < RECEIPT_WAIT_MS_MAX) d->receipt_wait_ms *= 2u;
 }
 
 /* The frame to send next, or NULL: nothing waits, or what waits may not go yet. */
@@ -373,7 +389,8 @@ static void send_all(htel *tel) {
   if (d->status_due) {
     uint8_t status[32];
     int bytes = status_encode(!d->goodbye, tel->boot, status, sizeof status);
-    if (bytes < 0 || publish(tel, "/status", TOKEN_STATUS, (uint32_t)bytes, true) != 0) return;
+    uint32_t token = d->goodbye ? TOKEN_OFFLINE : TOKEN_ONLINE;
+    if (bytes < 0 || publish(tel, "/status", token, (uint32_t)bytes, true) != 0) return;
     d->status_due = false;
   }
   resend_late(tel);
@@ -415,7 +432,7 @@ static uint32_t wait_ms(htel *tel) {
   if (d->state == DELIVERY_OFFLINE) return min32(wait, until(tel, d->retry_at));
   if (d->state != DELIVERY_ONLINE) return min32(wait, 100);
   if (d->goodbye) wait = min32(wait, 50);
-  if (d->birth_due || d->status_due) return min32(wait, 10); /* the link had no room */
+  if (d->link_full) return wait; /* it wakes, or says when it has room */
   const outbox *o = &tel->outbox;
   if (o->frames > o->in_flight) {
     /* Something waits: for tokens, for the pause to end, or for an acknowledgement (which wakes). */

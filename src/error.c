@@ -8,23 +8,19 @@
 const char *htel_strerror(int error) {
   switch (error) {
 #define ERROR_TEXT(name, number, text) \
-  case number:                         \
-    return text;
+  case number: return text;
     HTEL_ERRORS(ERROR_TEXT)
 #undef ERROR_TEXT
-    default:
-      return error >= 0 ? "success" : "an error that this library does not know";
+    default: return error >= 0 ? "success" : "an error that this library does not know";
   }
 }
 
 const char *htel_errname(int error) {
   switch (error) {
 #define ERROR_NAME(name, number, text) \
-  case number:                         \
-    return #name;
+  case number: return #name;
     HTEL_ERRORS(ERROR_NAME)
 #undef ERROR_NAME
-    default:
-      return error >= 0 ? "HTEL_OK" : "HTEL_E_UNKNOWN";
+    default: return error >= 0 ? "HTEL_OK" : "HTEL_E_UNKNOWN";
   }
 }

@@ -48,8 +48,8 @@ static bool losses_encode(pb_ostream_t *stream, const pb_field_t *field, void *c
     message.readings = loss->readings;
     message.at_most = loss->at_most;
     message.frames = loss->frames;
-    message.frames = loss->frames;
     message.id = loss->id;
+    message.boot_last = loss->boot_last;
     if (!pb_encode_tag_for_field(stream, field) ||
         !pb_encode_submessage(stream, healthtel_v1_Loss_fields, &message)) {
       return false;
@@ -84,8 +84,7 @@ int frame_encode(const frame_parts *parts, uint8_t *out, size_t room) {
   message.losses.funcs.encode = losses_encode;
   message.losses.arg = proto_arg(parts);
 
-  pb_ostream_t stream = {
-      .callback = frame_write, .state = out, .max_size = room - CRC_FIELD_BYTES};
+  pb_ostream_t stream = {.callback = frame_write, .state = out, .max_size = room - CRC_FIELD_BYTES};
   if (!pb_encode(&stream, healthtel_v1_Frame_fields, &message)) return HTEL_E_TOO_LARGE;
 
   size_t size = stream.bytes_written;

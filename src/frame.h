@@ -12,23 +12,24 @@ typedef struct frame_parts {
   uint64_t tick;
   uint32_t schema;
   uint64_t session;
-  uint8_t coding;      /* 0 stored, 1 deflate */
-  uint32_t data_size;  /* deflate: bytes after inflating */
+  uint8_t coding;     /* 0 stored, 1 deflate */
+  uint32_t data_size; /* deflate: bytes after inflating */
   const uint8_t *data;
   size_t data_bytes;
   const htel_anchor *anchors;
-  uint16_t anchor_count; /* at most HTEL_ANCHORS_MAX */
+  uint16_t anchor_count;   /* at most HTEL_ANCHORS_MAX */
   const htel_loss *losses; /* .boot equal to the frame's boot is left out on the wire */
-  uint16_t loss_count;   /* at most HTEL_LOSSES_MAX */
+  uint16_t loss_count;     /* at most HTEL_LOSSES_MAX */
 } frame_parts;
 
 /* Bytes of envelope around `data`, at most, without anchors and losses; and of each of those. */
 #define FRAME_ENVELOPE_BYTES_MAX 72u
 #define FRAME_ANCHOR_BYTES_MAX 30u
-#define FRAME_LOSS_BYTES_MAX 80u
+#define FRAME_LOSS_BYTES_MAX 96u
 
-/* Writes the frame. Bytes written, or HTEL_E_TOO_LARGE when `room` is too small. `data` may lie inside
- * `out`, from out + FRAME_ENVELOPE_BYTES_MAX on: all that is written before it ends below that. */
+/* Writes the frame. Bytes written, or HTEL_E_TOO_LARGE when `room` is too small. `data` may lie
+ * inside `out`, from out + FRAME_ENVELOPE_BYTES_MAX on: all that is written before it ends below
+ * that. */
 int frame_encode(const frame_parts *parts, uint8_t *out, size_t room);
 
 /* The status message (also the will); at most 32 bytes. */

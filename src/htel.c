@@ -10,6 +10,7 @@
 #define POLL_MS_MAX 1000u
 #define UTC_LOOK_MS 1000u    /* how often the port's clock is looked at */
 #define SYSTEM_WAIT_MS 1000u /* anchors and loss records wait so long for company */
+#define SYSTEM_WAIT_MS_MAX 512000u
 
 int32_t htel_memory_needed(const htel_config *config) {
   return config_apply(config, NULL);
@@ -30,7 +31,7 @@ static int boot_begin(htel *tel) {
     int rc = port->boot_begin(port->ctx, &boot);
     if (rc != 0) return rc;
     tel->boot = boot.number;
-    if (boot.previous_unclean) loss_unclean(&tel->losses, boot.previous);
+    if (boot.unclean) loss_unclean(&tel->losses, boot.unclean_first, boot.number - 1u);
     return 0;
   }
   uint8_t b[8];
@@ -53,6 +54,7 @@ int htel_open(htel **tel, void *memory, size_t size, const htel_config *config, 
   t->port = port;
   t->schema = birth_schema(&t->birth);
   t->sequence_next = 1;
+  t->system_wait_ms = SYSTEM_WAIT_MS;
   timeline_init(&t->time, port->tick_ms(port->ctx));
   int rc = boot_begin(t);
   if (rc != 0) return rc;
@@ -72,6 +74,8 @@ static void count_refused(htel *tel, uint8_t channel, uint64_t tick_after) {
   uint32_t news = refused - s->refused_counted;
   if (news == 0) return;
   uint64_t last = timeline_extend(&tel->time, atomic_load_explicit(&s->refused_tick, memory_order_relaxed));
+  /* That was the tick of a block's first sample, perhaps. */
+  if (s->kind == HTEL_WAVEFORM) last += batch_span_ms(&tel->channels[channel], s->block_max);
   if (last < tick_after) last = tick_after;
   uint64_t first = s->tick_seen < last ? s->tick_seen : last;
   if (!loss_ring_full(&tel->losses, channel, first, last, news)) return;
@@ -96,8 +100,8 @@ static void take_samples(htel *tel, ring *r, const ring_record *record, uint64_t
   bool tick_is_last = (record->flags & RING_TICK_LAST) != 0;
   bool gap = (record->flags & RING_GAP) != 0;
   if (batch_spans(b, HTEL_CLASS_WAVEFORM, tick)) pack_class(tel, HTEL_CLASS_WAVEFORM, false);
-  while (!batch_samples_begin(b, record->channel, tick, tick_is_last, record->count, gap, record->quality,
-                              now_ms))
+  while (!batch_samples_begin(b, record->channel, tick, tick_is_last, record->count, gap,
+                              record->quality))
     pack_class(tel, HTEL_CLASS_WAVEFORM, false); /* once: then every column is empty */
   for (uint16_t done = 0; done < record->count;) {
     uint16_t n;
@@ -108,7 +112,7 @@ static void take_samples(htel *tel, ring *r, const ring_record *record, uint64_t
     }
     if (n > record->count - done) n = (uint16_t)(record->count - done);
     ring_copy(r, done, (uint32_t *)to, n);
-    batch_samples_added(b, record->channel, n);
+    batch_samples_added(b, record->channel, n, now_ms);
     done = (uint16_t)(done + n);
   }
 }
@@ -139,7 +143,8 @@ static void take_record(htel *tel, ring *r, const ring_record *record) {
     take_samples(tel, r, record, tick);
   else
     take_alarm(tel, r, record, tick);
-  s->tick_seen = tick;
+  /* While refusals wait for a ledger entry, they are still to be dated from before them. */
+  if (atomic_load_explicit(&s->refused, memory_order_relaxed) == s->refused_counted) s->tick_seen = tick;
   tel->stats.readings_accepted += s->kind == HTEL_WAVEFORM ? record->count : 1u;
 }
 
@@ -164,7 +169,7 @@ static void look_at_clock(htel *tel) {
   tel->utc_ask_at = tel->time.now + UTC_LOOK_MS;
   int64_t utc_ms;
   uint32_t uncertainty_ms;
-  if (tel->port->utc(tel->port->ctx, &utc_ms, &uncertainty_ms) != 0) return;
+  if (tel->port->utc(tel->port->ctx, &utc_ms, &uncertainty_ms) != 0 || !timeline_is_utc(utc_ms)) return;
   tel->utc_own = true;
   if (timeline_observe(&tel->time, tel->time.now, utc_ms, uncertainty_ms)) pack_anchor(tel);
 }
@@ -179,7 +184,7 @@ static void close_due(htel *tel) {
   bool waiting = tel->anchor_count > 0 || (online && loss_waiting(&tel->losses));
   if (waiting && !tel->system_waiting) tel->system_since = tel->time.now;
   tel->system_waiting = waiting;
-  bool system = waiting && tel->time.now - tel->system_since >= SYSTEM_WAIT_MS;
+  bool system = waiting && tel->time.now - tel->system_since >= tel->system_wait_ms;
   if (!tel->alarm_now && !system) return;
   pack_class(tel, HTEL_CLASS_ALARM, online);
   tel->alarm_now = false;
@@ -187,7 +192,7 @@ static void close_due(htel *tel) {
 }
 
 static uint32_t due_ms(const htel *tel) {
-  uint32_t wait = tel->system_waiting ? SYSTEM_WAIT_MS : POLL_MS_MAX;
+  uint32_t wait = POLL_MS_MAX;
   for (unsigned c = 0; c < HTEL_CLASS_COUNT; c++) {
     const batch_frame *f = &tel->batch.frames[c];
     if (!f->begun) continue;
@@ -243,26 +248,49 @@ int htel_flush(htel *tel, uint32_t timeout_ms) {
   return rc;
 }
 
+/* Something was accepted, or is to be reported as lost, that no frame has brought to the ingest. */
+static bool is_owing(const htel *tel) {
+  for (uint16_t i = 0; i < tel->ring_count; i++)
+    if (ring_used(&tel->rings[i]) > 0) return true;
+  for (unsigned c = 0; c < HTEL_CLASS_COUNT; c++)
+    if (tel->batch.frames[c].begun) return true;
+  for (uint16_t i = 0; i < tel->channel_count; i++)
+    if (atomic_load_explicit(&tel->states[i].refused, memory_order_relaxed) !=
+        tel->states[i].refused_counted)
+      return true;
+  return tel->outbox.frames > 0 || pack_system_waiting(tel);
+}
+
+/* Flushes as often as it takes: loss records, and readings that come meanwhile, want frames of their own. */
+static int close_flush(htel *tel) {
+  bool time_is_up = tel->time.now >= tel->close_deadline;
+  int rc = htel_flush(tel, time_is_up ? 0 : (uint32_t)(tel->close_deadline - tel->time.now));
+  if (rc != 0 || !is_owing(tel)) return rc;
+  return time_is_up ? HTEL_E_TIMEOUT : HTEL_E_AGAIN;
+}
+
 int htel_close(htel *tel, uint32_t timeout_ms) {
   if (tel->closed) return tel->close_result;
   if (!tel->closing) {
-    int rc = htel_flush(tel, timeout_ms);
-    /* Losses during the flush are news that must go too; so may one more round, within the deadline. */
-    if (rc == 0 && pack_system_waiting(tel) && tel->time.now < tel->flush_deadline) {
-      uint32_t left = (uint32_t)(tel->flush_deadline - tel->time.now);
-      rc = htel_flush(tel, left);
-    }
-    if (rc == HTEL_E_AGAIN) return rc;
     tel->closing = true;
-    tel->close_result = rc;
+    tel->flushing = false; /* a flush under way does not know of what came after it */
+    timeline_advance(&tel->time, tel->port->tick_ms(tel->port->ctx));
+    tel->close_deadline = tel->time.now + timeout_ms;
+  }
+  if (!tel->leaving) {
+    tel->close_result = close_flush(tel);
+    if (tel->close_result == HTEL_E_AGAIN) return HTEL_E_AGAIN;
+    tel->leaving = true;
     delivery_leave(tel);
   } else {
     htel_poll(tel);
   }
   if (tel->delivery.state != DELIVERY_CLOSED) return HTEL_E_AGAIN;
   tel->closed = true;
-  if (tel->close_result == 0 && tel->port->boot_end != NULL)
-    tel->close_result = tel->port->boot_end(tel->port->ctx);
+  if (tel->close_result == 0 && is_owing(tel)) tel->close_result = HTEL_E_TIMEOUT;
+  if (tel->close_result == 0 && tel->port->boot_end != NULL &&
+      tel->port->boot_end(tel->port->ctx) != 0)
+    tel->close_result = HTEL_E_STORE;
   return tel->close_result;
 }
 
@@ -272,12 +300,17 @@ void client_delivered(htel *tel, outbox_entry *entry) {
   tel->stats.frames_delivered++;
   tel->stats.readings_delivered += entry->readings;
   loss_delivered(&tel->losses, entry->sequence);
+  tel->system_wait_ms = SYSTEM_WAIT_MS;
   outbox_free(&tel->outbox, entry);
 }
 
 void client_quarantined(htel *tel, outbox_entry *entry) {
   tel->stats.frames_quarantined++;
-  loss_returned(&tel->losses, entry->sequence);
+  if (entry->frame_class == HTEL_CLASS_ALARM) {
+    loss_returned(&tel->losses, entry->sequence);
+    if (tel->time.known && tel->anchor_count == 0) pack_anchor(tel);
+    if (tel->system_wait_ms < SYSTEM_WAIT_MS_MAX) tel->system_wait_ms *= 2u; /* it may be so for ever */
+  }
   outbox_free(&tel->outbox, entry);
 }
 
@@ -295,6 +328,7 @@ void client_server_time(htel *tel, uint64_t tick, int64_t utc_ms, uint32_t uncer
 /* ---- time, session, statistics --------------------------------------------------------- */
 
 int htel_utc_set(htel *tel, uint32_t tick_ms, int64_t utc_ms, uint32_t uncertainty_ms) {
+  if (!timeline_is_utc(utc_ms)) return HTEL_E_ARGUMENT;
   timeline_advance(&tel->time, tel->port->tick_ms(tel->port->ctx));
   tel->utc_own = true;
   timeline_set(&tel->time, timeline_extend(&tel->time, tick_ms), utc_ms, uncertainty_ms);

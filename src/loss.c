@@ -96,10 +96,13 @@ void loss_evicted(loss_ledger *ledger, const outbox_entry *frame) {
   evicted_join(&e->loss, &loss);
 }
 
-void loss_unclean(loss_ledger *ledger, uint64_t boot) {
+void loss_unclean(loss_ledger *ledger, uint64_t boot_first, uint64_t boot_last) {
   loss_entry *e = find_free(ledger);
   if (e == NULL) return; /* called once, on an empty ledger */
-  *e = (loss_entry){.loss = {.id = ++ledger->id_last, .cause = HTEL_CAUSE_UNCLEAN_STOP, .boot = boot}};
+  *e = (loss_entry){.loss = {.id = ++ledger->id_last,
+                             .cause = HTEL_CAUSE_UNCLEAN_STOP,
+                             .boot = boot_first,
+                             .boot_last = boot_last}};
 }
 
 bool loss_waiting(const loss_ledger *ledger) {

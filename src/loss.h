@@ -37,8 +37,8 @@ bool loss_ring_full(loss_ledger *ledger, uint8_t channel, uint64_t tick_first, u
 /* A frame evicted from the outbox, or refused by it. */
 void loss_evicted(loss_ledger *ledger, const outbox_entry *entry);
 
-/* A boot that ended without htel_close. */
-void loss_unclean(loss_ledger *ledger, uint64_t boot);
+/* Boots that ended without htel_close delivering everything. */
+void loss_unclean(loss_ledger *ledger, uint64_t boot_first, uint64_t boot_last);
 
 /* Whether an entry waits for a frame. */
 bool loss_waiting(const loss_ledger *ledger);

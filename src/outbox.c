@@ -76,7 +76,9 @@ outbox_entry *outbox_victim(outbox *o, uint8_t frame_class) {
   for (outbox_entry *e = outbox_next(o, NULL); e != NULL; e = outbox_next(o, e)) {
     if (e->frame_class < frame_class) continue;
     if (e->frame_class == frame_class && o->when_full[frame_class] == HTEL_REFUSE_NEWEST) continue;
-    if (victim == NULL || e->frame_class > victim->frame_class) victim = e;
+    bool rather = victim == NULL || e->frame_class > victim->frame_class ||
+                  (e->frame_class == victim->frame_class && e->state < victim->state);
+    if (rather) victim = e;
   }
   return victim;
 }

@@ -57,7 +57,7 @@ uint8_t *outbox_reserve(outbox *o, uint32_t size);
 void outbox_commit(outbox *o, const outbox_entry *entry);
 
 /* Which frame must go so that one of `frame_class` can come: the oldest of the least important class that is
- * not more important than the newcomer's. NULL: the newcomer itself. */
+ * not more important than the newcomer's; one that is not in flight if there is any, since a link may be at it. NULL: the newcomer itself. */
 outbox_entry *outbox_victim(outbox *o, uint8_t frame_class);
 
 /* In order of sequence: the first after `previous` (NULL: the first of all), NULL at the end. */

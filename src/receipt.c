@@ -7,7 +7,7 @@
 #include "healthtel/decode.h"
 #include "proto.h"
 
-#define BIRTHS_MAX (sizeof ((htel_receipt *)0)->births / sizeof(uint32_t))
+#define BIRTHS_MAX (sizeof((htel_receipt *)0)->births / sizeof(uint32_t))
 
 /* Ranges to be written. */
 typedef struct range_list {
@@ -72,8 +72,8 @@ typedef struct range_room {
   uint16_t count;
 } range_room;
 
-/* Sequence numbers begin at 1. What is beyond the maximum is left out: its frames are receipted again
- * when they are sent again. */
+/* Sequence numbers begin at 1. What is beyond the maximum is left out: its frames are receipted
+ * again when they are sent again. */
 static bool range_decode(pb_istream_t *stream, const pb_field_t *field, void **arg) {
   (void)field;
   range_room *list = *arg;

@@ -8,7 +8,9 @@ void ring_init(ring *r, uint32_t *words, uint32_t word_count, uint32_t reserve_w
   atomic_init(&r->tail, 0);
   r->words = words;
   r->mask = word_count - 1u;
-  r->reserve = reserve_words;
+  r->room = word_count;
+  r->limit = word_count - reserve_words;
+  r->half = word_count / 2u;
 }
 
 void ring_store_wrapped(ring *r, uint32_t at, const uint32_t *payload, uint32_t count) {
@@ -29,9 +31,9 @@ bool ring_peek(const ring *r, ring_record *record) {
   uint32_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
   uint32_t word = r->words[tail & r->mask];
   record->channel = (uint8_t)word;
-  record->quality = (uint8_t)(word >> 8 & 7u);
-  record->flags = (uint8_t)(word >> 11 & 31u);
-  record->count = (uint16_t)(word >> 16);
+  record->quality = (uint8_t)(word >> RING_QUALITY_SHIFT & 7u);
+  record->flags = (uint8_t)(word >> RING_FLAGS_SHIFT & 31u);
+  record->count = (uint16_t)(word >> RING_COUNT_SHIFT);
   record->tick_ms = r->words[(tail + 1u) & r->mask];
   return true;
 }
@@ -47,7 +49,7 @@ void ring_copy(const ring *r, uint32_t from, uint32_t *out, uint32_t count) {
 
 void ring_pop(ring *r) {
   uint32_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
-  uint32_t count = r->words[tail & r->mask] >> 16;
+  uint32_t count = r->words[tail & r->mask] >> RING_COUNT_SHIFT;
   /* Release: the words have been read before the producer may write over them. */
   atomic_store_explicit(&r->tail, tail + RING_HEAD_WORDS + count, memory_order_release);
 }

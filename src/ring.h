@@ -31,7 +31,9 @@ typedef struct ring {
   _Atomic uint32_t tail; /* words ever consumed; the consumer's */
   uint32_t *words;
   uint32_t mask;    /* capacity in words - 1 */
-  uint32_t reserve; /* words that only alarms may use */
+  uint32_t room;    /* words in all, */
+  uint32_t limit;   /* of which so many for any record: the rest is kept for alarms */
+  uint32_t half;    /* of the room */
 } ring;
 
 typedef struct ring_record {
@@ -44,13 +46,22 @@ typedef struct ring_record {
 
 void ring_init(ring *r, uint32_t *words, uint32_t word_count, uint32_t reserve_words);
 
+#define RING_QUALITY_SHIFT 8
+#define RING_FLAGS_SHIFT 11
+#define RING_COUNT_SHIFT 16
+#define RING_GAP_BIT ((uint32_t)RING_GAP << RING_FLAGS_SHIFT)
+
 static inline uint32_t ring_head_word(unsigned channel, unsigned quality, unsigned flags, uint32_t count) {
-  return channel | quality << 8 | flags << 11 | count << 16;
+  return channel | quality << RING_QUALITY_SHIFT | flags << RING_FLAGS_SHIFT | count << RING_COUNT_SHIFT;
 }
 
-/* Producer. False: no room beyond `reserve` words. `used` becomes the words held after the push. */
+/* Producer. Puts a record in unless the ring would then hold more than `limit` words (the ring's
+ * `limit`, or its `room` for an alarm). `used` becomes the words held after it. ring_push_word is for a payload of
+ * one word, the most frequent one. */
 static inline bool ring_push(ring *r, uint32_t head_word, uint32_t tick_ms, const uint32_t *payload,
-                             uint32_t count, uint32_t reserve, uint32_t *used);
+                             uint32_t count, uint32_t limit, uint32_t *used);
+static inline bool ring_push_word(ring *r, uint32_t head_word, uint32_t tick_ms, uint32_t word,
+                                  uint32_t limit, uint32_t *used);
 
 /* Consumer. Words held now: a bound for one drain. */
 uint32_t ring_used(const ring *r);
@@ -65,21 +76,40 @@ void ring_pop(ring *r);
 
 void ring_store_wrapped(ring *r, uint32_t at, const uint32_t *payload, uint32_t count);
 
+/* Whether `words` fit below `limit`; if so `head` is where they begin. */
+static inline bool ring_begin(const ring *r, uint32_t words, uint32_t limit, uint32_t *head,
+                              uint32_t *used) {
+  *head = atomic_load_explicit(&r->head, memory_order_relaxed);
+  *used = *head - atomic_load_explicit(&r->tail, memory_order_acquire) + words;
+  return *used <= limit;
+}
+
+/* The record is complete. All words before the index: the consumer never sees a torn record. */
+static inline void ring_end(ring *r, uint32_t head, uint32_t words) {
+  atomic_store_explicit(&r->head, head + words, memory_order_release);
+}
+
 static inline bool ring_push(ring *r, uint32_t head_word, uint32_t tick_ms, const uint32_t *payload,
-                             uint32_t count, uint32_t reserve, uint32_t *used) {
-  uint32_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
-  uint32_t tail = atomic_load_explicit(&r->tail, memory_order_acquire);
-  uint32_t held = head - tail + RING_HEAD_WORDS + count;
-  if (held + reserve > r->mask + 1u) return false;
+                             uint32_t count, uint32_t limit, uint32_t *used) {
+  uint32_t head;
+  if (!ring_begin(r, RING_HEAD_WORDS + count, limit, &head, used)) return false;
   r->words[head & r->mask] = head_word;
   r->words[(head + 1u) & r->mask] = tick_ms;
-  if (count == 1u)
-    r->words[(head + 2u) & r->mask] = payload[0];
-  else
-    ring_store_wrapped(r, head + 2u, payload, count);
-  /* All words before the index: the consumer never sees a torn record. */
-  atomic_store_explicit(&r->head, head + RING_HEAD_WORDS + count, memory_order_release);
-  *used = held;
+  ring_store_wrapped(r, head + RING_HEAD_WORDS, payload, count);
+  ring_end(r, head, RING_HEAD_WORDS + count);
+  return true;
+}
+
+static inline bool ring_push_word(ring *r, uint32_t head_word, uint32_t tick_ms, uint32_t word,
+                                  uint32_t limit, uint32_t *used) {
+  uint32_t head;
+  if (!ring_begin(r, RING_HEAD_WORDS + 1u, limit, &head, used)) return false;
+  uint32_t *words = r->words;
+  const uint32_t mask = r->mask; /* once: for all the compiler knows the stores could change it */
+  words[head & mask] = head_word;
+  words[(head + 1u) & mask] = tick_ms;
+  words[(head + 2u) & mask] = word;
+  ring_end(r, head, RING_HEAD_WORDS + 1u);
   return true;
 }
 

@@ -179,8 +179,8 @@ static uint32_t rice_cost(const uint32_t u[SERIES_PARTITION], uint32_t count, un
   return sum + count * (1u + parameter);
 }
 
-/* Mean of the residuals' binary logarithms, which a few large ones do not move; every other residual
- * is enough for where a search begins. */
+/* Mean of the residuals' binary logarithms, which a few large ones do not move; every other
+ * residual is enough for where a search begins. */
 static unsigned log2_mean(const uint32_t *u, uint32_t count) {
   unsigned sum = 0;
   for (uint32_t i = 0; i < count; i += 2) sum += 31u ^ (unsigned)__builtin_clz(u[i] | 1u);
@@ -243,8 +243,7 @@ static size_t bytes_cost(const series_source *source, uint16_t count, uint8_t or
   return cost;
 }
 
-static void bytes_write(wire_out *out, const series_source *source, uint16_t count,
-                        uint8_t order) {
+static void bytes_write(wire_out *out, const series_source *source, uint16_t count, uint8_t order) {
   window w;
   window_first(&w, source, count);
   do {
@@ -338,7 +337,7 @@ static uint32_t bits_take(series_reader *reader, unsigned count) {
   return value;
 }
 
-/* Ones up to a zero, which is taken too; or SERIES_QUOTIENT_MAX of them, with no zero after them. */
+/* Ones up to a zero, which is taken too; or SERIES_QUOTIENT_MAX of them, and no zero then. */
 static unsigned ones_take(series_reader *reader) {
   unsigned ones = 0;
   for (;;) {

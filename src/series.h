@@ -17,7 +17,7 @@
 enum { SERIES_ZERO = 0, SERIES_RICE = 1, SERIES_BYTES = 2 };
 #define SERIES_MODE(order, how) ((uint8_t)((unsigned)(order) | (unsigned)(how) << 2))
 
-#define SERIES_PARTITION 32u   /* residuals with a Rice parameter of their own */
+#define SERIES_PARTITION 32u /* residuals with a Rice parameter of their own */
 #define SERIES_PARAMETER_BITS 5u
 #define SERIES_PARAMETER_RAW 31u /* instead of a Rice parameter: 32 plain bits each */
 #define SERIES_QUOTIENT_MAX 24u  /* so many ones: 32 plain bits follow instead of a remainder */
@@ -45,17 +45,17 @@ typedef struct series_walk {
 typedef struct series_reader {
   wire_in *in;
   uint8_t order;
-  uint8_t how;        /* SERIES_ZERO, ... */
-  uint8_t parameter;  /* Rice: of the current partition */
-  uint8_t bit_count;  /* Rice: bits held, from the top of `bits` */
-  uint16_t used;      /* residuals read */
-  uint32_t first;     /* value 0 */
+  uint8_t how;       /* SERIES_ZERO, ... */
+  uint8_t parameter; /* Rice: of the current partition */
+  uint8_t bit_count; /* Rice: bits held, from the top of `bits` */
+  uint16_t used;     /* residuals read */
+  uint32_t first;    /* value 0 */
   uint64_t bits;
   series_walk walk;
 } series_reader;
 
-/* Reads the mode and value 0. The caller then takes exactly count - 1 residuals or values, and closes;
- * in->bad tells whether it all went well. */
+/* Reads the mode and value 0. The caller then takes exactly count - 1 residuals or values, and
+ * closes; in->bad tells whether it all went well. */
 void series_open(series_reader *reader, wire_in *in);
 uint32_t series_residual(series_reader *reader); /* zigzagged */
 int32_t series_value(series_reader *reader);     /* value 1, 2, ... */

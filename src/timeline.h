@@ -25,7 +25,12 @@ void timeline_advance(timeline *t, uint32_t tick_ms);
 /* The 64-bit tick that a 32-bit one stands for; never before boot. */
 uint64_t timeline_extend(const timeline *t, uint32_t tick_ms);
 
-/* It is utc_ms at `tick`, says someone who knows: a new anchor. */
+/* Whether it is a time from 1970 to 9999: what comes from outside may be anything. */
+static inline bool timeline_is_utc(int64_t utc_ms) {
+  return utc_ms >= 0 && utc_ms <= 253402300799999;
+}
+
+/* It is utc_ms (timeline_is_utc) at `tick`, says someone who knows: a new anchor. */
 void timeline_set(timeline *t, uint64_t tick, int64_t utc_ms, uint32_t uncertainty_ms);
 
 /* It seems to be utc_ms at `tick`. True: that is news, and made a new anchor, to be sent. */

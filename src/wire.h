@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 typedef struct wire_out {
-  uint8_t *at;  /* the next byte goes here */
+  uint8_t *at; /* the next byte goes here */
   uint8_t *end;
   bool full; /* something did not fit */
 } wire_out;

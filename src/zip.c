@@ -22,9 +22,10 @@
 #define ZIP_STAGE_BYTES 128u
 
 /* What deflate takes at these parameters (deflateInit2_ in zlib): its state; the window twice;
- * a link for each byte of the window; a head for each hash; and the pending buffer, which is also the
- * symbol buffer (5 bytes a symbol in zlib 1.3 built with LIT_MEM, else 4). The state's size is not
- * public: 5,828 bytes on 32 bits and 5,936 on 64 in zlib 1.2.13; rounded up here for other versions. */
+ * a link for each byte of the window; a head for each hash; and the pending buffer, which is also
+ * the symbol buffer (5 bytes a symbol in zlib 1.3 built with LIT_MEM, else 4). The state's size is
+ * not public: 5,828 bytes on 32 bits and 5,952 on 64 in zlib 1.2.13; rounded up here for other
+ * versions. */
 #define ZIP_STATE_BYTES (sizeof(void *) > 4 ? 6144u : 6016u)
 #define ZIP_WINDOW_BYTES (1u << 9)
 #define ZIP_HASH_COUNT (1u << (ZIP_MEM_LEVEL + 7))

@@ -10,8 +10,8 @@
 
 #include "healthtel/healthtel.h"
 
-/* Bytes of arena, aligned for max_align_t: zlib's state at windowBits 9 and memLevel 1, and a little
- * around it. 0 when the library is built without zlib. */
+/* Bytes of arena, aligned for max_align_t: zlib's state at windowBits 9 and memLevel 1, and a
+ * little around it. 0 when the library is built without zlib. */
 size_t zip_arena_bytes(void);
 
 /* Recodes `size` bytes of blocks, as code_block_encode made them, into `out`. Returns the deflated

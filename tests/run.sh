@@ -6,7 +6,7 @@
 #     release             gcc -O2; every test, with a real broker
 #     asan                address and undefined-behaviour sanitizers; every test
 #     tsan                thread sanitizer; the tests labelled `tsan`
-#     clang               builds without warnings
+#     clang               builds without warnings; headers and symbols
 #     m4, m4-zlib         Cortex-M4 at -Os; flash by stage, and its limit
 #   tests/run.sh --fast   release alone
 #
@@ -84,14 +84,14 @@ attribute() { # attribute NAME FILE: a number of the test suite
 steady=()
 setarch "$(uname -m)" -R true 2>/dev/null && steady=(setarch "$(uname -m)" -R)
 
-run_tests() { # run_tests PRESET
+run_tests() { # run_tests PRESET [CTEST OPTION]...
   local dir=build-$1 tests failures skipped
   [ "$1" != release ] || dir=build
   local report=$PWD/$dir/tests.xml
   rm -f "$report"
   say "$1: testing"
   timeout "$TESTS_S_MAX" "${steady[@]}" ctest --preset "$1" --parallel 2 --timeout "$TEST_S_MAX" \
-    --output-junit "$report" </dev/null
+    --output-junit "$report" "${@:2}" </dev/null
   if [ ! -s "$report" ]; then # ctest itself was cut off
     count "$1 tests" 1
     return
@@ -127,7 +127,7 @@ build release && run_tests release
 if ! $fast; then
   build asan && run_tests asan
   build tsan && run_tests tsan
-  build clang
+  build clang && run_tests clang -L form
   for preset in m4 m4-zlib; do
     build $preset && {
       say "$preset: size"

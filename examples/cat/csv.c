@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* --csv: one row for each instant, one column for each channel.
  *
- * Channels lie in different frames, and frames overlap in time, so readings wait in memory until no later frame
- * of the boot can hold an earlier one. That is known exactly: a first walk over all frames notes
- * the earliest tick of each, and the least of those that are still to come is the watermark.
- * What waits is what overlaps, not the recording. */
+ * Channels lie in different frames, and frames overlap in time, so readings wait in memory until no
+ * later frame of the boot can hold an earlier one. That is known exactly: a first walk over all
+ * frames notes the earliest tick of each, and the least of those that are still to come is the
+ * watermark. What waits is what overlaps, not the recording. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,8 +36,8 @@ typedef struct csv {
 
 /* ---- Columns --------------------------------------------------------------------------- */
 
-/* Births of one device share a column where the channel has the same name; within a birth two channels of one
- * name are two columns. */
+/* Births of one device share a column where the channel has the same name; within a birth two
+ * channels of one name are two columns. */
 static uint16_t column_for(csv *c, const char *name, const bool *taken) {
   for (unsigned i = 0; i < c->column_count; i++)
     if (!taken[i] && strcmp(c->names[i], name) == 0) return (uint16_t)i;
@@ -60,7 +60,7 @@ static void birth_columns(csv *c, const htel_birth *birth, uint16_t *columns) {
 
 static bool columns_make(csv *c, const input *in, const bool *birth_used) {
   c->names = calloc(COLUMNS_MAX, sizeof *c->names);
-  c->columns_of = calloc(in->birth_count * HTEL_CHANNELS_MAX, sizeof *c->columns_of);
+  c->columns_of = calloc((in->birth_count + 1) * HTEL_CHANNELS_MAX, sizeof *c->columns_of);
   if (c->names == NULL || c->columns_of == NULL) return false;
   for (size_t i = 0; i < in->birth_count; i++)
     if (birth_used[i])
@@ -189,7 +189,8 @@ static void flush(csv *c, uint64_t watermark) {
 
 /* ---- All frames ------------------------------------------------------------------------ */
 
-/* tick_min of each entry becomes the least of those after it in its boot: the watermark once it is read. */
+/* tick_min of each entry becomes the least of those after it in its boot: the watermark once it is
+ * read. */
 static void watermarks_make(input *in) {
   uint64_t least = UINT64_MAX;
   for (size_t i = in->entry_count; i > 0; i--) {
@@ -203,8 +204,7 @@ static void watermarks_make(input *in) {
 
 static void walk(csv *c, input *in, input_decoded *d) {
   for (size_t i = 0; i < in->entry_count && !c->no_memory; i++) {
-    if (input_frame(in, i, d))
-      frame_add(c, d, c->columns_of + d->birth_number * HTEL_CHANNELS_MAX);
+    if (input_frame(in, i, d)) frame_add(c, d, c->columns_of + d->birth_number * HTEL_CHANNELS_MAX);
     flush(c, in->entries[i].tick_min);
   }
 }
@@ -218,8 +218,9 @@ static void births_mark(const input *in, bool *used) {
 
 bool print_csv(input *in, const print_options *o) {
   if (in->device_count > 1) {
-    fprintf(stderr, "htel-cat: --csv shows one device, and there are several: choose one with "
-                    "--device\n");
+    fprintf(stderr,
+            "htel-cat: --csv shows one device, and there are several: choose one with "
+            "--device\n");
     return false;
   }
   csv c = {.options = o};

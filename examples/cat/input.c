@@ -12,7 +12,7 @@
 #include "placing.h"
 
 #define DAMAGED_TOLD 50u /* so that a file of another kind does not bury the rest */
-#define ANY_DEVICE "-" /* shown for raw frames without --device */
+#define ANY_DEVICE "-"   /* shown for raw frames without --device */
 
 static bool fail(input *in, const char *name, const char *why) {
   fprintf(stderr, "htel-cat: %s: %s\n", name, why);
@@ -323,16 +323,15 @@ static void anchors_drop(input *in) {
   for (size_t i = 1; i < in->anchor_count; i++) {
     const input_anchor *a = &in->anchors[i];
     const input_anchor *last = &in->anchors[kept];
-    bool same = a->device == last->device && a->boot == last->boot &&
-                a->anchor.tick == last->anchor.tick;
+    bool same =
+        a->device == last->device && a->boot == last->boot && a->anchor.tick == last->anchor.tick;
     in->anchors[same ? kept : ++kept] = *a;
   }
   if (in->anchor_count > 0) in->anchor_count = kept + 1;
 }
 
 void input_sort(input *in) {
-  if (in->entry_count > 1)
-    qsort(in->entries, in->entry_count, sizeof *in->entries, entry_compare);
+  if (in->entry_count > 1) qsort(in->entries, in->entry_count, sizeof *in->entries, entry_compare);
   if (in->anchor_count > 1)
     qsort(in->anchors, in->anchor_count, sizeof *in->anchors, anchor_compare);
   duplicates_drop(in);
@@ -363,7 +362,8 @@ static void boot_select(input *in, const input_entry *e) {
       high = middle;
   }
   for (; low < in->anchor_count && in->anchors[low].device == e->device &&
-         in->anchors[low].boot == e->boot; low++)
+         in->anchors[low].boot == e->boot;
+       low++)
     in->boot_anchors[in->boot_anchor_count++] = in->anchors[low].anchor;
 }
 

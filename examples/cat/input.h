@@ -5,8 +5,8 @@
  *     input_sort    -> by device, boot and sequence; duplicates dropped
  *     input_frame   -> one frame, read again from where it lies, decoded
  *
- * Only the index is in memory, about 100 bytes a frame, and one frame at a time. What is damaged is told on
- * stderr with its place and counted; the rest goes on. */
+ * Only the index is in memory, about 100 bytes a frame, and one frame at a time. What is damaged is
+ * told on stderr with its place and counted; the rest goes on. */
 #ifndef CAT_INPUT_H
 #define CAT_INPUT_H
 
@@ -19,8 +19,8 @@
 
 typedef struct input_entry {
   uint64_t boot;
-  uint64_t offset; /* in its file, or row number in the database */
-  uint64_t tick;   /* of the frame */
+  uint64_t offset;   /* in its file, or row number in the database */
+  uint64_t tick;     /* of the frame */
   uint64_t tick_min; /* of its readings; input_ticks fills it in. UINT64_MAX: none, or unreadable */
   uint32_t sequence;
   uint32_t size;
@@ -81,7 +81,7 @@ typedef struct input_decoded {
   const htel_frame *frame;
   const htel_birth *birth;
   size_t birth_number; /* which of input.births */
-  size_t size; /* bytes of payload */
+  size_t size;         /* bytes of payload */
   bool placed;
   int64_t offset_ms; /* UTC of tick 0 */
   frame_check check;
@@ -94,8 +94,8 @@ bool input_add_database(input *in, const char *path);
 void input_sort(input *in);
 void input_free(input *in);
 
-/* Decodes entry `i`. False: it cannot be; that was told, once, and counted. `out` is used again from call to
- * call, and freed with input_decoded_free. */
+/* Decodes entry `i`. False: it cannot be; that was told, once, and counted. `out` is used again
+ * from call to call, and freed with input_decoded_free. */
 bool input_frame(input *in, size_t i, input_decoded *out);
 void input_decoded_free(input_decoded *out);
 

@@ -10,8 +10,17 @@
 
 const char *argp_program_version = "htel-cat " HTEL_VERSION;
 
-enum { OPT_TEXT = 256, OPT_CSV, OPT_JSONL, OPT_BIRTH, OPT_DEVICE, OPT_CHANNEL, OPT_DB, OPT_NO_TIME,
-       OPT_QUALITY };
+enum {
+  OPT_TEXT = 256,
+  OPT_CSV,
+  OPT_JSONL,
+  OPT_BIRTH,
+  OPT_DEVICE,
+  OPT_CHANNEL,
+  OPT_DB,
+  OPT_NO_TIME,
+  OPT_QUALITY
+};
 
 typedef struct cat_options {
   int form; /* OPT_TEXT, OPT_CSV or OPT_JSONL */
@@ -26,18 +35,21 @@ typedef struct cat_options {
 static const struct argp_option table[] = {
     {"text", OPT_TEXT, NULL, 0, "Frame by frame, for reading (default)", 1},
     {"csv", OPT_CSV, NULL, 0,
-     "A row for each instant, a column for each channel (alarms left out). The first column, t_ms, is UTC in ms "
-     "where an anchor is known, else ms since boot", 1},
+     "A row for each instant, a column for each channel (alarms left out). The first column, t_ms, "
+     "is UTC in ms "
+     "where an anchor is known, else ms since boot",
+     1},
     {"jsonl", OPT_JSONL, NULL, 0,
      "A JSON object on each line: one for each numeric reading and alarm, one for each block of "
      "waveform samples (tick and utc_ms are of its first sample; rate is [num, den]; quality, a "
-     "list of numbers, is there when not all samples are valid)", 1},
+     "list of numbers, is there when not all samples are valid)",
+     1},
     {"no-time", OPT_NO_TIME, NULL, 0, "csv: without t_ms", 2},
     {"quality", OPT_QUALITY, NULL, 0, "csv: a column NAME.q after each channel", 2},
     {"channel", OPT_CHANNEL, "NAME", 0, "This channel alone; may be given several times", 2},
     {"device", OPT_DEVICE, "ID", 0, "This device alone; for raw frames: whose they are", 2},
-    {"birth", OPT_BIRTH, "FILE", 0,
-     "A birth message, for raw frames; may be given several times", 3},
+    {"birth", OPT_BIRTH, "FILE", 0, "A birth message, for raw frames; may be given several times",
+     3},
     {"db", OPT_DB, "FILE", 0, "Frames out of htel-ingest's database", 3},
     {0},
 };
@@ -45,8 +57,10 @@ static const struct argp_option table[] = {
 static const char about[] =
     "Shows what is in frames: of capture files (htel-monitor --out), of single raw frames, of an "
     "ingest's database.\v"
-    "A FILE may be - for the standard input; it goes through an unnamed temporary file, since it is read "
-    "twice. Frames are shown in the order of device, boot and sequence, each once. In memory are an "
+    "A FILE may be - for the standard input; it goes through an unnamed temporary file, since it "
+    "is read "
+    "twice. Frames are shown in the order of device, boot and sequence, each once. In memory are "
+    "an "
     "index of about 100 bytes a frame, one frame's readings, and with --csv those that "
     "overlap in time.\n\n"
     "What is damaged is told on stderr, the rest is shown. Exit status: 0, 1 when something was "

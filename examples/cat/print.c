@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* --text and --jsonl: frame by frame. Names come from outside: what is no plain text in them is not printed
- * as it is. */
+/* --text and --jsonl: frame by frame. Names come from outside: what is no plain text in them is not
+ * printed as it is. */
 #include "print.h"
 
 #include <inttypes.h>
@@ -15,8 +15,8 @@ static const char *const cause_names[] = {"unspecified", "ring_full", "outbox_fu
                                           "unclean_stop"};
 static const char *const state_names[] = {"inactive", "active", "acknowledged", "paused"};
 static const char *const priority_names[] = {"none", "low", "medium", "high"};
-static const char *const quality_names[] = {"valid",     "sensor_off", "artefact",  "estimated",
-                                            "no_value",  "reserved_5", "reserved_6", "reserved_7"};
+static const char *const quality_names[] = {"valid",    "sensor_off", "artefact",   "estimated",
+                                            "no_value", "reserved_5", "reserved_6", "reserved_7"};
 
 #define NAME(names, number) name_of(names, sizeof(names) / sizeof(names)[0], number)
 

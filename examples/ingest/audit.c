@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Boots that ended without notice, from a device's own record. */
+typedef struct unclean_span {
+  uint64_t first, last;
+} unclean_span;
+
 typedef struct work {
   const store *store;
   audit_report *report;
@@ -12,6 +17,8 @@ typedef struct work {
   audit_ranges aside;
   htel_loss *evictions;
   size_t eviction_count, eviction_room;
+  unclean_span *unclean;
+  size_t unclean_count, unclean_room;
   bool no_memory;
 } work;
 
@@ -68,8 +75,8 @@ static void ranges_join(audit_ranges *r) {
 
 /* ---- Boots --------------------------------------------------------------------------- */
 
-/* The entry for this boot. Frames come boot by boot, so only the last entry is looked at; a boot that
- * is met again later gets another entry, and boots_join makes one of them. */
+/* The entry for this boot. Frames come boot by boot, so only the last entry is looked at; a boot
+ * that is met again later gets another entry, and boots_join makes one of them. */
 static audit_boot *boot_of(work *w, uint64_t boot) {
   audit_report *report = w->report;
   if (report->boot_count > 0 && report->boots[report->boot_count - 1].boot == boot)
@@ -120,12 +127,6 @@ static void boots_join(audit_report *report) {
 /* ---- What the store says ------------------------------------------------------------- */
 
 static bool eviction_add(work *w, const htel_loss *loss) {
-  /* Ranges of one boot and class come sorted, the larger first of those that begin alike: one that lies
-   * within another was told before it grew. The one kept last reaches furthest. */
-  const htel_loss *last = w->eviction_count > 0 ? &w->evictions[w->eviction_count - 1] : NULL;
-  if (last != NULL && last->boot == loss->boot && last->frame_class == loss->frame_class &&
-      last->sequence_last >= loss->sequence_last)
-    return true;
   if (w->eviction_count == w->eviction_room) {
     size_t room = w->eviction_room == 0 ? 64 : 2 * w->eviction_room;
     htel_loss *evictions = realloc(w->evictions, room * sizeof *evictions);
@@ -138,10 +139,15 @@ static bool eviction_add(work *w, const htel_loss *loss) {
 }
 
 static bool unclean_add(work *w, const htel_loss *loss) {
-  audit_boot *b = boot_of(w, loss->boot);
-  if (b == NULL) return false;
-  b->unclean = true;
-  w->report->unclean_stops++;
+  if (w->unclean_count == w->unclean_room) {
+    size_t room = w->unclean_room == 0 ? 16 : 2 * w->unclean_room;
+    unclean_span *unclean = realloc(w->unclean, room * sizeof *unclean);
+    if (unclean == NULL) return false;
+    w->unclean = unclean;
+    w->unclean_room = room;
+  }
+  uint64_t last = loss->boot_last > loss->boot ? loss->boot_last : loss->boot;
+  w->unclean[w->unclean_count++] = (unclean_span){loss->boot, last};
   w->report->lost_unclean += loss->readings;
   if (!loss->at_most) w->report->lost_unclean_open = true;
   return true;
@@ -219,30 +225,49 @@ static uint64_t missing_within(const audit_ranges *present, const htel_loss *los
   return missing;
 }
 
-/* Of the evicted frames, those that are not missing have arrived after all. Which of the stored frames
- * they are is known when the range holds no others of the class; else the count is an upper bound. */
+/* Of the evicted frames, those that are stored have arrived after all. Unless the count is an upper
+ * bound the range holds no other frames of the class, so these are exactly they. */
 static int eviction_settle(work *w, const htel_loss *e) {
   audit_report *report = w->report;
   uint64_t stored = 0, stored_readings = 0;
   int rc = w->store->frames_sum(w->store->ctx, report->device, e, &stored, &stored_readings);
   if (rc != STORE_OK) return rc;
   uint64_t missing = missing_within(&w->present, e);
-  uint64_t frames = e->frames != 0 ? e->frames : missing + stored;
-  uint64_t lost_frames = frames < missing ? frames : missing;
-  uint64_t arrived = frames - lost_frames;
-  uint64_t lost = e->readings;
-  if (lost_frames == 0) {
-    lost = 0;
-  } else if (arrived > 0) {
-    if (arrived == stored)
-      lost -= stored_readings < lost ? stored_readings : lost;
-    else
-      report->lost_outbox_at_most = true;
+  if (e->at_most) {
+    bool any = missing > 0;
+    report->lost_outbox_at_most |= any;
+    report->lost_outbox_full += any ? e->readings : 0;
+    report->lost_outbox_frames += e->frames < missing ? e->frames : missing;
+    return STORE_OK;
   }
-  report->lost_outbox_full += lost;
-  report->lost_outbox_frames += lost_frames;
-  if (e->at_most && lost > 0) report->lost_outbox_at_most = true;
+  report->lost_outbox_full += e->readings - (stored_readings < e->readings ? stored_readings : e->readings);
+  report->lost_outbox_frames += e->frames - (stored < e->frames ? stored : e->frames);
   return STORE_OK;
+}
+
+static int span_compare(const void *left, const void *right) {
+  const unclean_span *a = left, *b = right;
+  if (a->first != b->first) return a->first < b->first ? -1 : 1;
+  return a->last < b->last ? -1 : a->last > b->last;
+}
+
+/* Counts the boots that ended without notice, each once however often it was told, and marks those that
+ * something is known of. */
+static void unclean_settle(work *w) {
+  audit_report *report = w->report;
+  if (w->unclean_count == 0) return;
+  qsort(w->unclean, w->unclean_count, sizeof *w->unclean, span_compare);
+  uint64_t next = 0; /* boots below are counted */
+  for (size_t i = 0; i < w->unclean_count; i++) {
+    unclean_span span = w->unclean[i];
+    if (span.first < next) span.first = next;
+    if (span.last < span.first) continue;
+    report->unclean_stops += span.last - span.first + 1;
+    next = span.last + 1;
+    for (size_t k = 0; k < report->boot_count; k++)
+      if (report->boots[k].boot >= span.first && report->boots[k].boot <= span.last)
+        report->boots[k].unclean = true;
+  }
 }
 
 /* Walks the numbers of one boot from 1 and notes what no range of `covered` holds. */
@@ -280,6 +305,7 @@ static int conclude(work *w) {
   }
   ranges_join(&w->present);
   boots_join(report);
+  unclean_settle(w);
   for (size_t i = 0; i < report->boot_count; i++)
     if (!find_holes(w, &w->present, &report->boots[i])) return STORE_AGAIN;
   return STORE_OK;
@@ -297,6 +323,7 @@ int audit_device(const store *s, const char *device, audit_report *report) {
   if (rc == STORE_OK) rc = w.no_memory ? STORE_AGAIN : conclude(&w);
   free(w.present.items);
   free(w.aside.items);
+  free(w.unclean);
   free(w.evictions);
   return rc;
 }

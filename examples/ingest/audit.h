@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* audit.h - are all of a device's readings accounted for?
  *
- * A device numbers its frames from 1 without holes in each boot. So every number up to the highest one
- * known is either stored, or in quarantine, or told as lost, or the stop of its boot was
- * told as unclean; whatever else is missing is an unexplained hole.
+ * A device numbers its frames from 1 without holes in each boot. So every number up to the highest
+ * one known is either stored, or in quarantine, or told as lost, or the stop of its boot was told
+ * as unclean; whatever else is missing is an unexplained hole.
  *
  *     sequence   1  2  3  4  5  6  7  8  9 10 11 12
  *     stored     x  x        x           x  x     x
@@ -50,14 +50,14 @@ typedef struct audit_report {
   bool lost_outbox_at_most; /* lost_outbox_full is an upper bound */
   uint64_t lost_unclean;    /* as far as the records say */
   uint64_t unclean_stops;
-  bool lost_unclean_open; /* some record gives no count: more may be lost */
-  uint64_t lost_other;    /* causes of a newer device */
+  bool lost_unclean_open;     /* some record gives no count: more may be lost */
+  uint64_t lost_other;        /* causes of a newer device */
   audit_ranges unclean_holes; /* missing in a boot that stopped uncleanly */
   audit_ranges holes;         /* unexplained */
   uint64_t hole_count;        /* sequences in holes */
 } audit_report;
 
-/* Fills in `report` for one device; audit_free it. STORE_*, or STORE_AGAIN where memory is short. */
+/* Fills in `report` for one device; audit_free it. STORE_*; STORE_AGAIN where memory is short. */
 int audit_device(const store *s, const char *device, audit_report *report);
 void audit_free(audit_report *report);
 

@@ -25,8 +25,8 @@ typedef struct births {
 bool births_open(births *b); /* false: no memory */
 void births_close(births *b);
 
-/* The birth of this device with this schema; *birth is NULL where the store has none. Valid until the
- * next call. STORE_*. Only what is committed, or in the open transaction, is ever found. */
+/* The birth of this device with this schema; *birth is NULL where the store has none. Valid until
+ * the next call. STORE_*. Only what is committed, or in the open transaction, is ever found. */
 int births_find(births *b, const store *s, const char *device, uint32_t schema,
                 const htel_birth **birth);
 

@@ -95,7 +95,7 @@ int capture_write(FILE *file, const char *device, capture_kind kind, const uint8
   n += put_varint(inner + n, size);
   uint8_t length[10];
   size_t length_size = put_varint(length, n + size);
-  bool ok = fwrite(length, 1, length_size, file) == length_size &&
-            fwrite(inner, 1, n, file) == n && fwrite(bytes, 1, size, file) == size;
+  bool ok = fwrite(length, 1, length_size, file) == length_size && fwrite(inner, 1, n, file) == n &&
+            fwrite(bytes, 1, size, file) == size;
   return ok ? 0 : -1;
 }

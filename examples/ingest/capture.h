@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* capture.h - reads capture files: births and frames as they travelled, one after another.
  *
- * A capture is a sequence of Capture messages (healthtel.proto), each with its length before it as a
- * varint. A message that is damaged inside is told and passed over; a damaged length ends the
+ * A capture is a sequence of Capture messages (healthtel.proto), each with its length before it as
+ * a varint. A message that is damaged inside is told and passed over; a damaged length ends the
  * file, since nothing says where the next one begins. */
 #ifndef INGEST_CAPTURE_H
 #define INGEST_CAPTURE_H

@@ -40,7 +40,8 @@ static void print_ranges(const char *title, const audit_ranges *ranges) {
 }
 
 static void print_words(const audit_report *r) {
-  printf("device %s: %s\n", r->device, audit_clean(r) ? "all accounted for" : "NOT ALL ACCOUNTED FOR");
+  printf("device %s: %s\n", r->device,
+         audit_clean(r) ? "all accounted for" : "NOT ALL ACCOUNTED FOR");
   printf("  boots               %zu\n", r->boot_count);
   printf("  frames              %" PRIu64 "\n", r->frames);
   printf("  readings            %" PRIu64 " (%" PRIu64 " numeric, %" PRIu64 " waveform, %" PRIu64

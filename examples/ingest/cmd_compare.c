@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* htel-ingest compare: finds out which channels of the database a recording became, and compares. */
+/* htel-ingest compare: finds which channels of the database a recording became, and compares. */
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -168,7 +168,7 @@ static int task_by_summary(compare_run *run, recording *rec, compare_task *task)
   return 0;
 }
 
-/* Boots may be larger than a double holds exactly, so this one number is read from the file's text. */
+/* Boots may be larger than a double holds exactly: this number is read from the file's text. */
 static int summary_boot(compare_run *run) {
   FILE *file = fopen(run->o->summary, "r");
   if (file == NULL) return fail(run, run->o->summary, "cannot be read");
@@ -177,10 +177,9 @@ static int summary_boot(compare_run *run) {
   fclose(file);
   text[size] = '\0';
   const char *at = strstr(text, "\"boot\"");
-  unsigned long long boot;
-  if (at == NULL || sscanf(at + strlen("\"boot\""), " : %llu", &boot) != 1)
-    return fail(run, run->o->summary, "'boot' is missing");
-  if (!run->o->boot_given) run->o->boot = boot;
+  if (at != NULL) at = strpbrk(at, "0123456789");
+  if (at == NULL) return fail(run, run->o->summary, "'boot' is missing");
+  if (!run->o->boot_given) run->o->boot = strtoull(at, NULL, 10);
   return 0;
 }
 
@@ -199,7 +198,7 @@ static int compare_one(compare_run *run, const char *path, compare_result *resul
   return compare_recording(run->db, &task, result, run->error, sizeof run->error);
 }
 
-/* Payload bytes and readings of the boot's frames: what a reading costs on the wire, before MQTT. */
+/* Of the boot's frames: what a reading costs on the wire, without MQTT and TLS. */
 static double bytes_per_reading(compare_run *run) {
   sqlite3_stmt *stmt = NULL;
   double ratio = 0;
@@ -217,18 +216,18 @@ static double bytes_per_reading(compare_run *run) {
 }
 
 static void print_result(const compare_options *o, const compare_result *r, double ratio) {
-  static const char words[] = "recorded=%" PRIu64 " stored=%" PRIu64 " lost=%" PRIu64
-                              " duplicates=%" PRIu64 " mismatches=%" PRIu64
-                              " bytes_per_reading=%.3f\n";
-  static const char json[] = "{\"recorded\":%" PRIu64 ",\"stored\":%" PRIu64 ",\"lost\":%" PRIu64
-                             ",\"duplicates\":%" PRIu64 ",\"mismatches\":%" PRIu64
-                             ",\"bytes_per_reading\":%.3f,\"wrong_values\":%" PRIu64
-                             ",\"wrong_qualities\":%" PRIu64 ",\"wrong_times\":%" PRIu64
-                             ",\"unexpected\":%" PRIu64 "}\n";
+  static const char words[] =
+      "recorded=%" PRIu64 " stored=%" PRIu64 " lost=%" PRIu64 " duplicates=%" PRIu64
+      " mismatches=%" PRIu64 " bytes_per_reading=%.3f\n";
+  static const char json[] =
+      "{\"recorded\":%" PRIu64 ",\"stored\":%" PRIu64 ",\"lost\":%" PRIu64
+      ",\"duplicates\":%" PRIu64 ",\"mismatches\":%" PRIu64
+      ",\"bytes_per_reading\":%.3f,\"wrong_values\":%" PRIu64 ",\"wrong_qualities\":%" PRIu64
+      ",\"wrong_times\":%" PRIu64 ",\"unexpected\":%" PRIu64 "}\n";
   uint64_t mismatches = compare_mismatches(r);
   if (o->json)
-    printf(json, r->recorded, r->stored, r->lost, r->duplicates, mismatches, ratio,
-           r->wrong_values, r->wrong_qualities, r->wrong_times, r->unexpected);
+    printf(json, r->recorded, r->stored, r->lost, r->duplicates, mismatches, ratio, r->wrong_values,
+           r->wrong_qualities, r->wrong_times, r->unexpected);
   else
     printf(words, r->recorded, r->stored, r->lost, r->duplicates, mismatches, ratio);
   if (mismatches > 0 && !o->json)

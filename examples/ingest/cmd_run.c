@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "capture.h"
 #include "commands.h"
@@ -19,8 +18,18 @@
 #define IDLE_WAIT_MS 200u /* how soon a signal to end is noticed */
 
 enum {
-  OPT_DB = 256, OPT_BROKER, OPT_CA, OPT_CERT, OPT_KEY, OPT_CLIENT_ID, OPT_COMMIT_MS,
-  OPT_COMMIT_FRAMES, OPT_PAUSE_MS, OPT_PAUSE_AFTER_COMMIT_MS, OPT_STATE_S, OPT_JSON
+  OPT_DB = 256,
+  OPT_BROKER,
+  OPT_CA,
+  OPT_CERT,
+  OPT_KEY,
+  OPT_CLIENT_ID,
+  OPT_COMMIT_MS,
+  OPT_COMMIT_FRAMES,
+  OPT_PAUSE_MS,
+  OPT_PAUSE_AFTER_COMMIT_MS,
+  OPT_STATE_S,
+  OPT_JSON
 };
 
 typedef struct run_options {
@@ -100,17 +109,20 @@ static void tell_alert(void *arg, const store_alert *alert) {
 static void tell_state(const run_options *o, const intake_stats *s, const source *src) {
   source_mqtt_stats link = {0};
   if (src != NULL) source_mqtt_stats_get(src, &link);
-  static const char text[] = "htel-ingest: %s, %" PRIu64 " frames and %" PRIu64
-                             " readings stored, %" PRIu64 " duplicates, %" PRIu64
-                             " quarantined, %" PRIu64 " unreadable, %" PRIu64
-                             " without birth, %" PRIu64 " commits (%" PRIu64
-                             " held up), %" PRIu64 " receipts, %zu waiting\n";
-  static const char json[] = "{\"event\":\"%s\",\"frames\":%" PRIu64 ",\"readings\":%" PRIu64
-                             ",\"duplicates\":%" PRIu64 ",\"quarantined\":%" PRIu64
-                             ",\"unreadable\":%" PRIu64 ",\"unknown_schema\":%" PRIu64
-                             ",\"commits\":%" PRIu64 ",\"held_up\":%" PRIu64
-                             ",\"receipts\":%" PRIu64 ",\"waiting\":%zu}\n";
-  const char *word = o->json ? "state" : src == NULL ? "done" : link.up ? "connected" : "not connected";
+  static const char text[] =
+      "htel-ingest: %s, %" PRIu64 " frames and %" PRIu64 " readings stored, %" PRIu64
+      " duplicates, %" PRIu64 " quarantined, %" PRIu64 " unreadable, %" PRIu64
+      " without birth, %" PRIu64 " commits (%" PRIu64 " held up), %" PRIu64
+      " receipts, %zu waiting\n";
+  static const char json[] =
+      "{\"event\":\"%s\",\"frames\":%" PRIu64 ",\"readings\":%" PRIu64 ",\"duplicates\":%" PRIu64
+      ",\"quarantined\":%" PRIu64 ",\"unreadable\":%" PRIu64 ",\"unknown_schema\":%" PRIu64
+      ",\"commits\":%" PRIu64 ",\"held_up\":%" PRIu64 ",\"receipts\":%" PRIu64
+      ",\"waiting\":%zu}\n";
+  const char *word = o->json       ? "state"
+                     : src == NULL ? "done"
+                     : link.up     ? "connected"
+                                   : "not connected";
   printf(o->json ? json : text, word, s->stored, s->readings, s->duplicates,
          s->conflicts + s->poison, s->unreadable, s->birthless, s->commits, s->commit_retries,
          s->receipts, link.waiting);
@@ -127,8 +139,9 @@ static bool drive(const run_options *o, intake *in, const source *src, bool is_b
     int rc = intake_step(in, stopped ? 0 : IDLE_WAIT_MS);
     if (rc == INTAKE_END) return true;
     if (rc == INTAKE_HELD_UP && !held_up)
-      fprintf(stderr, "htel-ingest: the database cannot be written (locked, or the disk is full); "
-                      "nothing is receipted until it can\n");
+      fprintf(stderr,
+              "htel-ingest: the database cannot be written (locked, or the disk is full); "
+              "nothing is receipted until it can\n");
     if (rc == INTAKE_WROTE && held_up)
       fprintf(stderr, "htel-ingest: the database can be written again\n");
     if (rc != INTAKE_IDLE) held_up = rc == INTAKE_HELD_UP;
@@ -144,6 +157,13 @@ static bool drive(const run_options *o, intake *in, const source *src, bool is_b
       told_ms = now_ms;
     }
   }
+}
+
+/* paho obeys these: it would go through a proxy that nobody told us of, or write payloads, which
+ * hold readings, to a trace file. */
+static void environment_clean(void) {
+  static const char *const names[] = {"http_proxy", "https_proxy", "MQTT_C_CLIENT_TRACE"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) unsetenv(names[i]);
 }
 
 static intake *intake_make(const run_options *o, const source *src, const store *db) {
@@ -167,18 +187,10 @@ static bool store_open(const run_options *o, store *db) {
   return false;
 }
 
-static bool file_readable(const char *option, const char *path) {
-  if (access(path, R_OK) == 0) return true;
-  fprintf(stderr, "htel-ingest: --%s '%s' cannot be read: %m\n", option, path);
-  return false;
-}
-
 static int run(run_options *o) {
-  if (!file_readable("ca", o->ca) || !file_readable("cert", o->cert) ||
-      !file_readable("key", o->key))
-    return EXIT_FAILED;
   store db;
   if (!store_open(o, &db)) return EXIT_FAILED;
+  environment_clean();
   source_mqtt_config config = {.host = o->host,
                                .port = o->port,
                                .client_id = o->client_id,
@@ -321,7 +333,8 @@ static bool import_one(run_options *o, const store *db, const char *path) {
   if (good) {
     const intake_stats *s = intake_stats_get(in);
     good = s->poison + s->conflicts + s->unreadable + s->birthless + s->births_refused +
-               s->refused + source_file_damaged(&src) == 0;
+               s->refused + source_file_damaged(&src) ==
+           0;
     if (!o->quiet) tell_state(o, s, NULL);
   }
   intake_close(in);
@@ -355,7 +368,8 @@ int command_import(int argc, char **argv) {
   run_options o = {.commit_ms = 10000, .commit_frames = 500};
   static const char about[] =
       "Takes births and frames from capture files (as htel-monitor --out writes) into a database.\v"
-      "A file may be - for the standard input. What is stored already is passed over. Exit status: 0 when "
+      "A file may be - for the standard input. What is stored already is passed over. Exit status: "
+      "0 when "
       "everything is stored, 1 when something was not, 64 when the command line is wrong.";
   const struct argp argp = {
       .options = import_table, .parser = parse_import, .args_doc = "FILE...", .doc = about};
@@ -364,8 +378,7 @@ int command_import(int argc, char **argv) {
   store db;
   if (!store_open(&o, &db)) return EXIT_FAILED;
   bool good = true;
-  for (int i = 0; i < o.file_count && !asked_to_end; i++)
-    good &= import_one(&o, &db, o.files[i]);
+  for (int i = 0; i < o.file_count && !asked_to_end; i++) good &= import_one(&o, &db, o.files[i]);
   db.close(db.ctx);
   return good && !asked_to_end ? EXIT_GOOD : EXIT_FAILED;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* commands.h - what htel-ingest can be told to do. Each reads its own options; argv[0] is "htel-ingest NAME". */
+/* commands.h - what htel-ingest can be told to do. Each reads its own options; argv[0] is
+ * "htel-ingest NAME". */
 #ifndef INGEST_COMMANDS_H
 #define INGEST_COMMANDS_H
 

@@ -64,8 +64,7 @@ typedef struct stored {
 static bool stored_open(stored *s, sqlite3 *db, const compare_task *task, unsigned column,
                         bool wave) {
   *s = (stored){.task = task, .wave = wave};
-  return sqlite3_prepare_v2(db, wave ? waves_sql : numerics_sql, -1, &s->stmt, NULL) ==
-             SQLITE_OK &&
+  return sqlite3_prepare_v2(db, wave ? waves_sql : numerics_sql, -1, &s->stmt, NULL) == SQLITE_OK &&
          sqlite3_bind_text(s->stmt, 1, task->device, -1, SQLITE_STATIC) == SQLITE_OK &&
          sqlite3_bind_int64(s->stmt, 2, (int64_t)task->boot) == SQLITE_OK &&
          sqlite3_bind_int(s->stmt, 3, task->channels[column]) == SQLITE_OK;
@@ -77,16 +76,25 @@ static int64_t wave_tick(const stored *s) {
   uint64_t den = (uint64_t)sqlite3_column_int64(s->stmt, 5);
   uint64_t phase = (uint64_t)sqlite3_column_int64(s->stmt, 2);
   if (num == 0) num = 1;
-  return sqlite3_column_int64(s->stmt, 0) + (int64_t)((phase + s->at * 1000u * den) / num);
+  return sqlite3_column_int64(s->stmt, 0) +
+         (int64_t)((phase + (uint64_t)s->at * 1000u * den) / num);
 }
 
 static void wave_sample(const stored *s, sample *out) {
   const uint8_t *samples = sqlite3_column_blob(s->stmt, 6);
   const uint8_t *quality = sqlite3_column_blob(s->stmt, 7);
-  const uint8_t *p = samples + 4u * s->at;
-  out->value = (int32_t)((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-                         (uint32_t)p[3] << 24);
+  const uint8_t *p = samples + (size_t)s->at * 4u;
+  out->value =
+      (int32_t)((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
   out->quality = quality == NULL ? HTEL_VALID : quality[s->at];
+}
+
+/* Whether the row's blobs are as long as its count says. */
+static bool block_sound(const stored *s) {
+  int quality_bytes = sqlite3_column_bytes(s->stmt, 7);
+  return s->count >= 1 && s->count <= HTEL_COLUMN_SAMPLES_MAX &&
+         sqlite3_column_bytes(s->stmt, 6) == (int)s->count * 4 &&
+         (quality_bytes == 0 || quality_bytes == (int)s->count);
 }
 
 /* 1, 0 at the end, -1 when the database cannot be read. */
@@ -96,8 +104,7 @@ static int stored_next(stored *s, sample *out) {
     if (rc != SQLITE_ROW) return rc == SQLITE_DONE ? 0 : -1;
     s->at = 0;
     s->count = s->wave ? (unsigned)sqlite3_column_int(s->stmt, 3) : 1;
-    if (s->wave && (s->count == 0 || (size_t)sqlite3_column_bytes(s->stmt, 6) != 4u * s->count))
-      return -1;
+    if (s->wave && !block_sound(s)) return -1;
   }
   int64_t tick = s->wave ? wave_tick(s) : sqlite3_column_int64(s->stmt, 0);
   *out = (sample){.ms = tick, .placed = true};
@@ -152,7 +159,7 @@ static int compare_channel(expected *e, stored *s, compare_result *r) {
     }
   }
   if (more_e < 0 || more_s < 0) return -1;
-  /* A reading that is missing here and one that is too much there are one reading at a wrong time. */
+  /* A reading missing here and one too much there are one reading at a wrong time. */
   uint64_t moved = only_recorded < only_stored ? only_recorded : only_stored;
   r->stored += moved;
   r->wrong_times += moved;

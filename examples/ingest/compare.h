@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* compare.h - is what is stored what was recorded: value by value, quality by quality, ms by ms?
  *
- * Two walks in the order of time are laid side by side for each channel: the rows of the recording, and the
- * readings of the database. Where both are at the same time they must be equal. What only one side has
- * is a loss, a duplicate or a reading at a wrong time. Memory does not grow with the recording. */
+ * Two walks in the order of time are laid side by side for each channel: the rows of the recording,
+ * and the readings of the database. Where both are at the same time they must be equal. What only
+ * one side has is a loss, a duplicate or a reading at a wrong time. Memory does not grow with the
+ * recording. */
 #ifndef INGEST_COMPARE_H
 #define INGEST_COMPARE_H
 
@@ -17,8 +18,8 @@ typedef struct compare_task {
   const char *csv_path;
   /* Channel numbers of the recording's columns within the device. */
   uint8_t channels[RECORDING_CHANNELS_MAX];
-  uint64_t rows;         /* of the recording that were played, over all repeats */
-  bool utc;              /* times are compared as UTC, first_ms being that of row 0; else as ticks */
+  uint64_t rows; /* of the recording that were played, over all repeats */
+  bool utc;      /* times are compared as UTC, first_ms being that of row 0; else as ticks */
   int64_t first_ms;
 } compare_task;
 

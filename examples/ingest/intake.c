@@ -138,8 +138,8 @@ static int count(intake *in, const item *it, store_counter counter, uint64_t *st
   return in->config.store->counter_add(in->config.store->ctx, it->device, counter, 1);
 }
 
-/* Places the frames that this anchor is the right one for: those from its tick to the next anchor, and
- * where it is the boot's first, those before it. */
+/* Places the frames that this anchor is the right one for: those from its tick to the next anchor,
+ * and where it is the boot's first, those before it. */
 static int anchor_write(intake *in, const item *it, const htel_frame *frame,
                         const htel_anchor *anchor) {
   const store *s = in->config.store;
@@ -161,16 +161,12 @@ static int anchor_write(intake *in, const item *it, const htel_frame *frame,
   return s->frames_place(s->ctx, it->device, frame->boot, first, last, offset_ms);
 }
 
-/* Loss records say what will never come, so they are kept of every frame whose envelope is sound. */
+/* Loss records say what will never come: they are kept of every frame whose envelope is sound. */
 static int losses_write(intake *in, const item *it, const htel_frame *frame) {
   const store *s = in->config.store;
   int rc = STORE_OK;
   for (unsigned i = 0; i < frame->loss_count && rc == STORE_OK; i++) {
-    htel_loss loss = frame->losses[i];
-    /* A record without a name of its own is named by its carrier. */
-    if (loss.cause == HTEL_CAUSE_RING_FULL && loss.sequence_first == 0)
-      loss.sequence_first = frame->sequence;
-    rc = s->loss_put(s->ctx, it->device, &loss, frame->boot, frame->sequence);
+    rc = s->loss_put(s->ctx, it->device, &frame->losses[i], frame->boot, frame->sequence);
   }
   return rc;
 }
@@ -257,8 +253,7 @@ static int good_write(intake *in, const item *it, const frame_check *check) {
   if (outcome == STORE_SAME) return duplicate_write(in, it, check);
   if (outcome == STORE_CONFLICT) return conflict_write(in, it, check);
   in->batch.stored++;
-  in->batch.readings +=
-      in->readings.sample_count + in->readings.numerics + in->readings.alarms;
+  in->batch.readings += in->readings.sample_count + in->readings.numerics + in->readings.alarms;
   for (unsigned i = 0; i < frame->anchor_count && rc == STORE_OK; i++)
     rc = anchor_write(in, it, frame, &frame->anchors[i]);
   if (rc == STORE_OK) rc = losses_write(in, it, frame);
@@ -342,7 +337,8 @@ static int transact(intake *in, size_t first, size_t messages) {
   in->batch = (intake_stats){0};
   in->alert_count = 0;
   int rc = s->begin(s->ctx);
-  for (size_t i = 0; i < messages && rc == STORE_OK; i++) rc = item_write(in, &in->items[first + i]);
+  for (size_t i = 0; i < messages && rc == STORE_OK; i++)
+    rc = item_write(in, &in->items[first + i]);
   if (rc == STORE_OK) rc = s->commit(s->ctx);
   if (rc == STORE_OK) return STORE_OK;
   s->rollback(s->ctx);

@@ -3,9 +3,9 @@
  *
  *     source -> gather -> check -> put, put, put -> commit -> receipts -> source
  *
- * A batch is closed by count, by bytes or by the age of its first message. It is held in memory until its
- * commit has succeeded: a store that is full or locked delays it, and the source behind it,
- * but loses nothing. A receipt is only ever sent for what a commit covers.
+ * A batch is closed by count, by bytes or by the age of its first message. It is held in memory
+ * until its commit has succeeded: a store that is full or locked delays it, and the source behind
+ * it, but loses nothing. A receipt is only ever sent for what a commit covers.
  *
  * What becomes of a message is decided here and in message.c, above any store or source:
  *
@@ -13,7 +13,7 @@
  *   frame, key and digest known      counted                     receipt: stored
  *   frame, key known, other digest   quarantine, alert           receipt: quarantined
  *   frame, key readable, rest not    quarantine, alert           receipt: quarantined
- *   frame, no birth for its schema   counted                     receipt: birth wanted (now and then)
+ *   frame, no birth for its schema   counted                     receipt: birth wanted
  *   frame, damaged                   counted, some are kept      none
  *   birth                            stored                      receipt: its schema
  *   status                           noted                       none
@@ -29,7 +29,7 @@
 #define INTAKE_BATCH_BYTES 8388608u
 #define INTAKE_BIRTHS_PER_DEVICE 256u
 #define INTAKE_ALERTS_PER_DEVICE 1000u
-#define INTAKE_ASIDES_WHOLE 4096u   /* quarantined frames a device may have whole; further ones without payload */
+#define INTAKE_ASIDES_WHOLE 4096u   /* quarantined frames of a device with payload */
 #define INTAKE_UNREADABLE_KEPT 64u  /* damaged ones kept for a look, by device */
 #define INTAKE_BIRTH_WANTED_MS 5000 /* by device, at most so often */
 
@@ -69,9 +69,9 @@ void intake_close(intake *in);
 enum { INTAKE_IDLE = 0, INTAKE_WROTE = 1, INTAKE_END = 2, INTAKE_HELD_UP = 3 };
 
 /* Gathers one batch and writes it. Waits for a first message `wait_ms` at most.
- * INTAKE_WROTE: a batch is committed and receipted; INTAKE_IDLE: nothing came; INTAKE_END: nothing will
- * come any more; INTAKE_HELD_UP: the store cannot take it now. The batch is kept; the next call tries
- * again, after the pause that has already been made. */
+ * INTAKE_WROTE: a batch is committed and receipted; INTAKE_IDLE: nothing came; INTAKE_END: nothing
+ * will come any more; INTAKE_HELD_UP: the store cannot take it now. The batch is kept; the next
+ * call tries again, after the pause that has already been made. */
 int intake_step(intake *in, uint32_t wait_ms);
 
 const intake_stats *intake_stats_get(const intake *in);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mailbox.h - a bounded queue of messages between two threads.
  *
- * The one that puts waits while it is full, so that pressure goes back to where the messages come from;
- * nothing is dropped. Bounded by count and by bytes. */
+ * The one that puts waits while it is full, so that pressure goes back to where the messages come
+ * from; nothing is dropped. Bounded by count and by bytes. */
 #ifndef INGEST_MAILBOX_H
 #define INGEST_MAILBOX_H
 
@@ -17,8 +17,8 @@
 typedef struct mail {
   char *topic; /* one block of memory with the payload behind it, freed by the taker */
   uint8_t *payload;
-  size_t size;     /* as sent */
-  size_t kept;     /* payload bytes that are here: all or none */
+  size_t size; /* as sent */
+  size_t kept; /* payload bytes that are here: all or none */
 } mail;
 
 typedef struct mailbox {
@@ -32,8 +32,9 @@ typedef struct mailbox {
 bool mailbox_init(mailbox *box);
 void mailbox_free(mailbox *box); /* with what is in it */
 
-/* Copies a message in. Payloads longer than `keep_max` are announced by their size alone. Waits for room when
- * `wait` is set. False: closed, or no memory, or full and not waiting: it was not taken. */
+/* Copies a message in. Payloads longer than `keep_max` are announced by their size alone. Waits for
+ * room when `wait` is set. False: closed, or no memory, or full and not waiting: it was not taken.
+ */
 bool mailbox_put(mailbox *box, const char *topic, size_t topic_size, const void *payload,
                  size_t size, size_t keep_max, bool wait);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* htel-ingest: takes frames from a broker into a database, and says whether all of them are there. */
+/* htel-ingest: takes frames from a broker into a database, and says whether all are there. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>

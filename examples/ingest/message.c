@@ -103,6 +103,9 @@ static const char *range_reason(const htel_frame *frame) {
     if (loss->tick_first > PLACING_TICK_MAX || loss->tick_last > PLACING_TICK_MAX ||
         loss->readings > INT64_MAX || loss->tick_first > loss->tick_last)
       return "a loss record is out of range";
+    if (loss->id == 0) return "a loss record has no id";
+    if (loss->boot > INT64_MAX || loss->boot_last > INT64_MAX)
+      return "a loss record's boot is out of range";
     if (loss->cause == HTEL_CAUSE_OUTBOX_FULL && loss->sequence_first > loss->sequence_last)
       return "a loss record's sequences are out of order";
   }
@@ -137,8 +140,9 @@ void frame_read(frame_check *check, frame_reader *work, const htel_birth *birth,
   int rc = htel_reader_open(&work->reader, &check->frame, birth);
   if (rc < 0) {
     settle(check, FRAME_POISON,
-           rc == HTEL_E_UNSUPPORTED ? "the readings are deflated, and this ingest is built without zlib"
-                                    : "the readings cannot be inflated");
+           rc == HTEL_E_UNSUPPORTED
+               ? "the readings are deflated, and this ingest is built without zlib"
+               : "the readings cannot be inflated");
     return;
   }
   while ((rc = htel_reader_next(&work->reader, &work->series)) == 1) {

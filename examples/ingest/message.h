@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* message.h - judges what arrives: is it a frame of this device, whole, readable, and what is in it?
+/* message.h - judges what arrives: is it a whole frame, is it readable, and what is in it?
  *
  *     message_topic()  -> which device, which kind of message
  *     frame_open()     -> the frame's key, digest and envelope, or why it has none
@@ -31,8 +31,8 @@ bool message_status(const uint8_t *bytes, size_t size, bool *online, uint64_t *b
 
 /* What becomes of a frame. */
 typedef enum frame_fate {
-  FRAME_GOOD = 0,   /* readable in full */
-  FRAME_POISON,     /* undamaged, its key is known, but it cannot be read: kept aside with `reason` */
+  FRAME_GOOD = 0, /* readable in full */
+  FRAME_POISON,   /* undamaged, its key is known, but it cannot be read: kept aside with `reason` */
   FRAME_UNREADABLE, /* damaged, or no frame at all: no key */
   FRAME_LATER       /* no memory just now: to be tried again */
 } frame_fate;
@@ -47,7 +47,8 @@ typedef struct frame_check { /* about 1 KB */
   uint8_t digest[DIGEST_BYTES]; /* of all bytes */
 } frame_check;
 
-/* Everything but the readings. GOOD here means good so far. `bytes` must stay while check->frame is used. */
+/* Everything but the readings. GOOD here means good so far. `bytes` must stay while check->frame is
+ * used. */
 void frame_open(frame_check *check, const uint8_t *bytes, size_t size);
 
 /* Works in this memory. */

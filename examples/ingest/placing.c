@@ -8,7 +8,8 @@ bool placing_anchor_valid(const htel_anchor *anchor) {
 
 const htel_anchor *placing_find(const htel_anchor *anchors, size_t count, uint64_t tick) {
   if (count == 0) return NULL;
-  size_t low = 0, high = count; /* anchors before `low` are not after the tick, those from `high` are */
+  size_t low = 0,
+         high = count; /* anchors before `low` are not after the tick, those from `high` are */
   while (low < high) {
     size_t middle = low + (high - low) / 2;
     if (anchors[middle].tick <= tick)

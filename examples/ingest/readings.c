@@ -102,8 +102,8 @@ int readings_add(readings *r, const htel_series *series) {
                       .kind = series->kind,
                       .count = series->count,
                       .tick = series->ticks[0]};
-  int rc = series->kind == HTEL_WAVEFORM ? add_samples(r, &run, series)
-                                         : add_events(r, &run, series);
+  int rc =
+      series->kind == HTEL_WAVEFORM ? add_samples(r, &run, series) : add_events(r, &run, series);
   if (rc == 0) r->runs[r->run_count++] = run;
   return rc;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* readings.h - everything that one frame says, decoded: runs of readings in growing arrays.
  *
- * A run is one block of the frame: consecutive readings of one channel. The arrays are used again from frame
- * to frame; their growth is bounded by the limits below, so a small frame that inflates to a
- * mountain (a run of equal values costs a few bytes) is refused in bounded memory and time. */
+ * A run is one block of the frame: consecutive readings of one channel. The arrays are used again
+ * from frame to frame; their growth is bounded by the limits below, so a small frame that inflates
+ * to a mountain (a run of equal values costs a few bytes) is refused in bounded memory and time. */
 #ifndef INGEST_READINGS_H
 #define INGEST_READINGS_H
 

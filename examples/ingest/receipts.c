@@ -59,8 +59,7 @@ static bool birth_add(htel_receipt *receipt, uint32_t schema) {
 /* False: the receipt is full. */
 static bool note_add(htel_receipt *receipt, const receipt_note *note) {
   switch (note->kind) {
-    case RECEIPT_STORED:
-      return range_add(receipt->stored, &receipt->stored_count, note->number);
+    case RECEIPT_STORED: return range_add(receipt->stored, &receipt->stored_count, note->number);
     case RECEIPT_QUARANTINED:
       return range_add(receipt->quarantined, &receipt->quarantined_count, note->number);
     case RECEIPT_BIRTH: return birth_add(receipt, note->number);
@@ -70,8 +69,7 @@ static bool note_add(htel_receipt *receipt, const receipt_note *note) {
 }
 
 size_t receipts_send(receipts *r, int64_t utc_ms, uint32_t pause_ms,
-                     void (*send)(void *arg, const char *device, const uint8_t *bytes,
-                                  size_t size),
+                     void (*send)(void *arg, const char *device, const uint8_t *bytes, size_t size),
                      void *arg) {
   if (r->count == 0) return 0;
   qsort(r->notes, r->count, sizeof *r->notes, compare);

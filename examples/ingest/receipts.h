@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* receipts.h - turns what became of single frames into receipts: ranges, one message for each device and boot.
+/* receipts.h - turns what became of single frames into receipts: ranges, one message for each
+ * device and boot.
  *
- * Notes are gathered while a batch is written and made into messages after its commit, never before. */
+ * Notes are gathered while a batch is written and made into messages after its commit, never
+ * before. */
 #ifndef INGEST_RECEIPTS_H
 #define INGEST_RECEIPTS_H
 
@@ -32,11 +34,10 @@ void receipts_clear(receipts *r);
 /* `device` must stay until the notes are cleared. False: no memory. */
 bool receipts_add(receipts *r, receipt_note note);
 
-/* Sorts the notes and calls `send` with one encoded receipt after another. A device with more ranges
- * than fit gets several. Returns how many. */
+/* Sorts the notes and calls `send` with one encoded receipt after another. A device with more
+ * ranges than fit gets several. Returns how many. */
 size_t receipts_send(receipts *r, int64_t utc_ms, uint32_t pause_ms,
-                     void (*send)(void *arg, const char *device, const uint8_t *bytes,
-                                  size_t size),
+                     void (*send)(void *arg, const char *device, const uint8_t *bytes, size_t size),
                      void *arg);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "healthtel/decode.h"
 #include "mailbox.h"
+#include "source_mqtt_tls.h"
 
 #define KEEP_ALIVE_S 60
 #define CONNECT_S 10
@@ -24,13 +25,19 @@
 #define PAHO_INFLIGHT 1000
 #define PAHO_BUFFERED 2000
 
-/* Only suites of TLS 1.2 (those of 1.3 are listed apart in OpenSSL and stay on): older versions have none
- * in common with this list and so cannot be agreed on. */
+/* Only suites of TLS 1.2 (those of 1.3 are listed apart in OpenSSL and stay on): older versions
+ * have none in common with this list and so cannot be agreed on. */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 enum { SUBSCRIPTIONS = 3, AT_LEAST_ONCE = 1 };
 
-typedef enum link_state { LINK_DOWN, LINK_WAITING, LINK_CONNECTED, LINK_UP, LINK_FAILED } link_state;
+typedef enum link_state {
+  LINK_DOWN,
+  LINK_WAITING,
+  LINK_CONNECTED,
+  LINK_UP,
+  LINK_FAILED
+} link_state;
 
 typedef struct source_mqtt {
   source_mqtt_config config;
@@ -38,6 +45,7 @@ typedef struct source_mqtt {
   mailbox inbox, outbox;
   mail current; /* what next() gave out last */
   pthread_t thread;
+  MQTTAsync anchor; /* never connected: keeps paho's threads alive between two handles */
   MQTTAsync handle; /* the link thread's */
 
   pthread_mutex_t mutex; /* guards what follows */
@@ -47,7 +55,8 @@ typedef struct source_mqtt {
   bool disconnected;
   int unacked;
   uint32_t connects;
-  char why[256];     /* why the link failed */
+  bool connecting;   /* it failed before it was up */
+  char why[128];     /* paho's words for it */
   char tls_why[160]; /* OpenSSL's last word */
 } source_mqtt;
 
@@ -74,8 +83,7 @@ static void state_set(source_mqtt *m, link_state state) {
 
 static void state_fail(source_mqtt *m, const char *why) {
   pthread_mutex_lock(&m->mutex);
-  if (m->state != LINK_FAILED)
-    snprintf(m->why, sizeof m->why, "%s%s%s", why, m->tls_why[0] == '\0' ? "" : ": ", m->tls_why);
+  if (m->state != LINK_FAILED) snprintf(m->why, sizeof m->why, "%s", why);
   m->state = LINK_FAILED;
   pthread_cond_broadcast(&m->changed);
   pthread_mutex_unlock(&m->mutex);
@@ -119,8 +127,8 @@ static int on_tls_error(const char *text, size_t size, void *arg) {
   size_t left = (size_t)(text + size - reason);
   const char *end = memchr(reason, ':', left);
   pthread_mutex_lock(&m->mutex);
-  snprintf(m->tls_why, sizeof m->tls_why, "%.*s", (int)(end == NULL ? left : (size_t)(end - reason)),
-           reason);
+  snprintf(m->tls_why, sizeof m->tls_why, "%.*s",
+           (int)(end == NULL ? left : (size_t)(end - reason)), reason);
   pthread_mutex_unlock(&m->mutex);
   return 1;
 }
@@ -132,12 +140,19 @@ static void on_connected(void *arg, MQTTAsync_successData *data) {
 
 static void on_connect_failed(void *arg, MQTTAsync_failureData *data) {
   static const char *const refusals[] = {
-      NULL, "the broker does not speak MQTT 3.1.1", "the broker refused the client id",
-      "the broker is not available", "the broker wants other credentials",
+      NULL,
+      "the broker does not speak MQTT 3.1.1",
+      "the broker refused the client id",
+      "the broker is not available",
+      "the broker wants other credentials",
       "the broker does not accept this certificate's user: check its access control"};
   const char *why = data != NULL && data->message != NULL ? data->message : "no connection";
-  if (data != NULL && data->code > 0 && data->code < 6) why = refusals[data->code];
-  state_fail(arg, why);
+  bool refused = data != NULL && data->code > 0 && data->code < 6;
+  source_mqtt *m = arg;
+  pthread_mutex_lock(&m->mutex);
+  m->connecting = !refused;
+  pthread_mutex_unlock(&m->mutex);
+  state_fail(m, refused ? refusals[data->code] : why);
 }
 
 static void on_lost(void *arg, char *cause) {
@@ -255,6 +270,7 @@ static void connect_and_subscribe(source_mqtt *m) {
   pthread_mutex_lock(&m->mutex);
   m->state = LINK_WAITING;
   m->why[0] = m->tls_why[0] = '\0';
+  m->connecting = false;
   m->unacked = 0;
   m->disconnected = false;
   pthread_mutex_unlock(&m->mutex);
@@ -281,12 +297,13 @@ static void publish_one(source_mqtt *m, const mail *receipt) {
   pthread_mutex_lock(&m->mutex);
   m->unacked++;
   pthread_mutex_unlock(&m->mutex);
-  if (MQTTAsync_send(m->handle, receipt->topic, (int)receipt->size, receipt->payload,
-                     AT_LEAST_ONCE, 0, &options) != MQTTASYNC_SUCCESS)
+  if (MQTTAsync_send(m->handle, receipt->topic, (int)receipt->size, receipt->payload, AT_LEAST_ONCE,
+                     0, &options) != MQTTASYNC_SUCCESS)
     acked(m);
 }
 
-/* Publishes while the link is up. Returns when it has failed, or when all is said and we are closing. */
+/* Publishes while the link is up. Returns when it has failed, or when all is said and we are
+ * closing. */
 static void serve(source_mqtt *m) {
   for (;;) {
     pthread_mutex_lock(&m->mutex);
@@ -313,7 +330,8 @@ static void say_goodbye(source_mqtt *m) {
   if (MQTTAsync_disconnect(m->handle, &options) != MQTTASYNC_SUCCESS) return;
   struct timespec until = after_ms(GOODBYE_MS);
   pthread_mutex_lock(&m->mutex);
-  while (!m->disconnected && pthread_cond_timedwait(&m->changed, &m->mutex, &until) == 0) {}
+  while (!m->disconnected && pthread_cond_timedwait(&m->changed, &m->mutex, &until) == 0) {
+  }
   pthread_mutex_unlock(&m->mutex);
 }
 
@@ -328,6 +346,22 @@ static uint32_t backoff_ms(uint32_t *window_ms) {
 
 static void tell(source_mqtt *m, bool up, const char *text) {
   if (m->config.state != NULL) m->config.state(m->config.state_arg, up, text);
+}
+
+/* Tells why the link is down, and forgets it. */
+static void tell_down(source_mqtt *m) {
+  char paho[sizeof m->why], tls[sizeof m->tls_why], why[384];
+  pthread_mutex_lock(&m->mutex);
+  memcpy(paho, m->why, sizeof paho);
+  memcpy(tls, m->tls_why, sizeof tls);
+  bool connecting = m->connecting;
+  m->state = LINK_DOWN;
+  pthread_mutex_unlock(&m->mutex);
+  if (connecting)
+    source_mqtt_tls_explain(m->config.host, m->config.port, paho, tls, why, sizeof why);
+  else
+    snprintf(why, sizeof why, "%s", paho);
+  tell(m, false, why);
 }
 
 static void *link_thread(void *arg) {
@@ -347,12 +381,7 @@ static void *link_thread(void *arg) {
     if (is_closing(m) && up) say_goodbye(m);
     if (m->handle != NULL) MQTTAsync_destroy(&m->handle);
     if (is_closing(m)) break;
-    char why[sizeof m->why];
-    pthread_mutex_lock(&m->mutex);
-    memcpy(why, m->why, sizeof why);
-    m->state = LINK_DOWN;
-    pthread_mutex_unlock(&m->mutex);
-    tell(m, false, why);
+    tell_down(m);
     state_leave(m, LINK_DOWN, backoff_ms(&window_ms));
   }
   return NULL;
@@ -383,6 +412,7 @@ static void stop(void *ctx) {
 }
 
 static void free_all(source_mqtt *m) {
+  if (m->anchor != NULL) MQTTAsync_destroy(&m->anchor);
   mail_free(&m->current);
   mailbox_free(&m->inbox);
   mailbox_free(&m->outbox);
@@ -393,12 +423,12 @@ static void free_all(source_mqtt *m) {
 
 static void close_link(void *ctx) {
   source_mqtt *m = ctx;
-  mailbox_close(&m->inbox);
-  mailbox_close(&m->outbox);
   pthread_mutex_lock(&m->mutex);
-  m->closing = true;
+  m->closing = true; /* first: an outbox that ends means goodbye only where we are closing */
   pthread_cond_broadcast(&m->changed);
   pthread_mutex_unlock(&m->mutex);
+  mailbox_close(&m->inbox);
+  mailbox_close(&m->outbox);
   pthread_join(m->thread, NULL);
   free_all(m);
 }
@@ -413,6 +443,9 @@ static bool sync_init(source_mqtt *m) {
 }
 
 int source_mqtt_open(source *s, const source_mqtt_config *config, char *error, size_t error_size) {
+  if (source_mqtt_tls_check(config->ca_file, config->cert_file, config->key_file, error,
+                            error_size) != 0)
+    return -1;
   MQTTAsync_init_options init = MQTTAsync_init_options_initializer;
   init.do_openssl_init = 1;
   MQTTAsync_global_init(&init);
@@ -425,6 +458,12 @@ int source_mqtt_open(source *s, const source_mqtt_config *config, char *error, s
   }
   m->config = *config;
   snprintf(m->uri, sizeof m->uri, "ssl://%s:%u", config->host, (unsigned)config->port);
+  if (MQTTAsync_create(&m->anchor, "tcp://127.0.0.1:1", "anchor", MQTTCLIENT_PERSISTENCE_NONE,
+                       NULL) != MQTTASYNC_SUCCESS) {
+    snprintf(error, error_size, "the MQTT library cannot be set up");
+    free_all(m);
+    return -1;
+  }
   if (pthread_create(&m->thread, NULL, link_thread, m) != 0) {
     snprintf(error, error_size, "no thread can be started");
     free_all(m);

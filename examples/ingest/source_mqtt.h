@@ -4,14 +4,15 @@
  *     paho's thread --inbox--> next()            the caller's thread
  *     link thread  <--outbox-- publish()
  *
- * paho calls back holding its own lock. So its callback only puts into the inbox, waiting there while it is full
- * (TCP then slows the broker down), and everything that needs paho's lock is done by one link thread:
- * connecting, subscribing, publishing, reconnecting. The caller's thread touches the two queues alone,
- * and so can always empty the inbox that the callback waits for.
+ * paho calls back holding its own lock. So its callback only puts into the inbox, waiting there
+ * while it is full (TCP then slows the broker down), and everything that needs paho's lock is done
+ * by one link thread: connecting, subscribing, publishing, reconnecting. The caller's thread
+ * touches the two queues alone, and so can always empty the inbox that the callback waits for.
  *
- * Each connection gets a new paho handle (1.3.12 may crash when one is used again). The session is persistent:
- * the broker keeps messages for a while that we are away. It may lose them, and paho acknowledges
- * them before they are committed; both are healed by receipts, without which devices send again. */
+ * Each connection gets a new paho handle (1.3.12 may crash when one is used again). The session is
+ * persistent: the broker keeps messages for a while that we are away. It may lose them, and paho
+ * acknowledges them before they are committed; both are healed by receipts, without which devices
+ * send again. */
 #ifndef INGEST_SOURCE_MQTT_H
 #define INGEST_SOURCE_MQTT_H
 

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store.h - where frames and readings are kept: what the ingest needs of a database, and no more.
  *
- * One struct of functions. store_sqlite.h is the one that ships; another database, or memory under a
- * simulator, implements the same and gets the same dedupe, receipts, placing and audit, since all
+ * One struct of functions. store_sqlite.h is the one that ships; another database, or memory under
+ * a simulator, implements the same and gets the same dedupe, receipts, placing and audit, since all
  * of those stand above this interface and decide nothing below it.
  *
- * Writing: begin, any number of puts, commit. What commit returned 0 for survives a power cut: receipts
- * are sent after it. After any error the transaction is over: call rollback, nothing of it is kept.
+ * Writing: begin, any number of puts, commit. What commit returned 0 for survives a power cut:
+ * receipts are sent after it. After any error the transaction is over: call rollback, nothing of it
+ * is kept.
  *
- * Every function returns STORE_OK or one of the errors; `visit` functions are called back once an item
- * and stop the walk by returning false. Times are Unix ms of the server unless named otherwise. */
+ * Every function returns STORE_OK or one of the errors; `visit` functions are called back once an
+ * item and stop the walk by returning false. Times are Unix ms of the server unless named
+ * otherwise. */
 #ifndef INGEST_STORE_H
 #define INGEST_STORE_H
 
@@ -18,7 +20,7 @@
 
 enum {
   STORE_OK = 0,
-  STORE_AGAIN = -1, /* locked, full, out of memory or reach: the same may work later */
+  STORE_AGAIN = -1,  /* locked, full, out of memory or reach: the same may work later */
   STORE_REFUSED = -2 /* will not work however often it is tried */
 };
 
@@ -38,7 +40,7 @@ typedef struct store_frame {
   const uint8_t *payload;
   size_t payload_size;
   int64_t received_ms;
-  bool placed; /* offset_ms is known */
+  bool placed;       /* offset_ms is known */
   int64_t offset_ms; /* UTC of tick 0 */
 } store_frame;
 
@@ -66,11 +68,11 @@ typedef struct store_alert {
 
 /* Events counted by device. */
 typedef enum store_counter {
-  STORE_DUPLICATES,      /* frames that were here already */
-  STORE_CONFLICTS,       /* other content under a key that was here already */
-  STORE_UNREADABLE,      /* damaged, no key */
-  STORE_UNKNOWN_SCHEMA,  /* frames that came before their birth */
-  STORE_BIRTHS_REFUSED,  /* not a birth, or too many */
+  STORE_DUPLICATES,     /* frames that were here already */
+  STORE_CONFLICTS,      /* other content under a key that was here already */
+  STORE_UNREADABLE,     /* damaged, no key */
+  STORE_UNKNOWN_SCHEMA, /* frames that came before their birth */
+  STORE_BIRTHS_REFUSED, /* not a birth, or too many */
   STORE_COUNTERS
 } store_counter;
 
@@ -102,13 +104,15 @@ typedef struct store {
 
   /* The frame with all its readings, unless its key is there already. */
   int (*frame_put)(void *ctx, const store_frame *frame, store_outcome *outcome);
-  /* Whether the key is stored, and its digest. *outcome: STORE_NEW (it is not), SAME or CONFLICT. */
+  /* Whether the key is stored, with this digest. STORE_NEW means that it is not. */
   int (*frame_find)(void *ctx, const char *device, uint64_t boot, uint32_t sequence,
                     const uint8_t *digest, store_outcome *outcome);
-  /* Into quarantine. SAME where these bytes are there already. With `limit`, keeps no more than that many
-   * of its sort (keyed or not) of the device: keyed ones then without payload, others not at all (QUOTA). */
+  /* Into quarantine. SAME where these bytes are there already. With `limit`, keeps no more than
+   * that many of its sort (keyed or not) of the device: keyed ones then without payload, others not
+   * at all (QUOTA). */
   int (*aside_put)(void *ctx, const store_aside *aside, uint32_t limit, store_outcome *outcome);
-  /* A loss record, once: one that names the same loss as before replaces it where it is larger. */
+  /* A loss record, once: (carrier_boot, loss->id) names it, and of its versions the one with the
+   * most readings, then the most frames, is kept. */
   int (*loss_put)(void *ctx, const char *device, const htel_loss *loss, uint64_t carrier_boot,
                   uint32_t carrier_sequence);
   /* STORE_QUOTA when the device has `limit` births. CONFLICT: same schema, other bytes. */
@@ -136,12 +140,12 @@ typedef struct store {
   int (*devices_visit)(void *ctx, bool (*visit)(void *arg, const char *device), void *arg);
   int (*frames_visit)(void *ctx, const char *device,
                       bool (*visit)(void *arg, const store_frame_row *row), void *arg);
-  /* How many frames of the loss's boot and class are stored among its sequences, and their readings. */
+  /* How many frames of the loss's boot and class are stored among its sequences, and their
+   * readings. */
   int (*frames_sum)(void *ctx, const char *device, const htel_loss *loss, uint64_t *frames,
                     uint64_t *reading_count);
   int (*asides_visit)(void *ctx, const char *device, /* keyed ones; a key may come twice */
                       bool (*visit)(void *arg, uint64_t boot, uint32_t sequence), void *arg);
-  /* In the order of (boot, cause, class, sequence_first), the longer first of those that begin alike. */
   int (*losses_visit)(void *ctx, const char *device,
                       bool (*visit)(void *arg, const store_loss_row *row), void *arg);
   int (*alerts_visit)(void *ctx, const char *device,

@@ -116,7 +116,7 @@ static int wave_put(sqlite_store *s, int64_t frame, const readings_run *run, int
     q_null(&q);
   else
     q_blob(&q, quality, run->count);
-  q_blob(&q, bytes, 4u * run->count);
+  q_blob(&q, bytes, (size_t)run->count * 4u);
   return q_run(&q);
 }
 
@@ -209,8 +209,7 @@ static int aside_insert(sqlite_store *s, int64_t device, const store_aside *asid
   return q_run(&q);
 }
 
-static int aside_put(void *ctx, const store_aside *aside, uint32_t limit,
-                     store_outcome *outcome) {
+static int aside_put(void *ctx, const store_aside *aside, uint32_t limit, store_outcome *outcome) {
   sqlite_store *s = ctx;
   int64_t device, count;
   int rc = device_id(s, aside->device, true, &device);
@@ -237,7 +236,11 @@ static int loss_put(void *ctx, const char *device, const htel_loss *loss, uint64
   if (rc != STORE_OK) return rc;
   query q = q_take(ctx, Q_LOSS_ADD);
   q_int(&q, id);
+  q_int(&q, (int64_t)carrier_boot);
+  q_int(&q, loss->id);
+  q_int(&q, carrier_sequence);
   q_int(&q, (int64_t)loss->boot);
+  q_int(&q, (int64_t)loss->boot_last);
   q_int(&q, loss->cause);
   q_int(&q, loss->channel);
   q_int(&q, loss->frame_class);
@@ -248,8 +251,6 @@ static int loss_put(void *ctx, const char *device, const htel_loss *loss, uint64
   q_int(&q, (int64_t)loss->tick_last);
   q_int(&q, (int64_t)loss->readings);
   q_int(&q, loss->at_most);
-  q_int(&q, (int64_t)carrier_boot);
-  q_int(&q, carrier_sequence);
   return q_run(&q);
 }
 

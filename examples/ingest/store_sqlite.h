@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store_sqlite.h - the store in one SQLite file; README.md has its tables.
  *
- * WAL with synchronous FULL: a commit is one write and one sync, readers (audit, sqlite3, a dashboard)
- * go on meanwhile. One connection, used by one thread at a time. */
+ * WAL with synchronous FULL: a commit is one write and one sync, readers (audit, sqlite3, a
+ * dashboard) go on meanwhile. One connection, used by one thread at a time. */
 #ifndef INGEST_STORE_SQLITE_H
 #define INGEST_STORE_SQLITE_H
 
@@ -13,8 +13,8 @@ typedef enum store_sqlite_mode {
   STORE_SQLITE_READ   /* must be there */
 } store_sqlite_mode;
 
-/* Fills in `store`; store->close ends it. 0, or a negative value with `error` saying what is wrong and what
- * to do. */
+/* Fills in `store`; store->close ends it. 0, or a negative value with `error` saying what is wrong
+ * and what to do. */
 int store_sqlite_open(store *s, const char *path, store_sqlite_mode mode, char *error,
                       size_t error_size);
 

@@ -49,8 +49,7 @@ void q_int(query *q, int64_t value) {
 }
 
 void q_text(query *q, const char *text) {
-  if (q->rc == SQLITE_OK)
-    note(q, sqlite3_bind_text(q->stmt, ++q->bound, text, -1, SQLITE_STATIC));
+  if (q->rc == SQLITE_OK) note(q, sqlite3_bind_text(q->stmt, ++q->bound, text, -1, SQLITE_STATIC));
 }
 
 void q_blob(query *q, const void *bytes, size_t size) {

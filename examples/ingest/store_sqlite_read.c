@@ -82,7 +82,9 @@ static int losses_visit(void *ctx, const char *device,
                                    .tick_first = (uint64_t)q_get_int(&q, 7),
                                    .tick_last = (uint64_t)q_get_int(&q, 8),
                                    .readings = (uint64_t)q_get_int(&q, 9),
-                                   .at_most = q_get_int(&q, 10) != 0},
+                                   .at_most = q_get_int(&q, 10) != 0,
+                                   .id = (uint32_t)q_get_int(&q, 13),
+                                   .boot_last = (uint64_t)q_get_int(&q, 14)},
                           .carrier_boot = (uint64_t)q_get_int(&q, 11),
                           .carrier_sequence = (uint32_t)q_get_int(&q, 12)};
     if (!visit(arg, &row)) break;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tables, as README.md explains them. Boot and session are 64 random or counted bits, kept in SQLite's signed
- * 64-bit integers bit for bit. Large columns stand last in their rows, so that what is before them is
- * read without them. */
+/* The tables, as README.md explains them. Boot and session are 64 random or counted bits, kept in
+ * SQLite's signed 64-bit integers bit for bit. Large columns stand last in their rows, so that what
+ * is before them is read without them. */
 #include <stdio.h>
 
 #include "store_sqlite_parts.h"
@@ -60,12 +60,12 @@ static const char tables[] =
     " PRIMARY KEY(device_id, boot, tick)) WITHOUT ROWID;"
 
     "CREATE TABLE losses("
-    " device_id INTEGER NOT NULL, boot INTEGER NOT NULL, cause INTEGER NOT NULL,"
-    " channel INTEGER NOT NULL, class INTEGER NOT NULL, sequence_first INTEGER NOT NULL,"
-    " sequence_last INTEGER NOT NULL, frames INTEGER NOT NULL, tick_first INTEGER NOT NULL,"
-    " tick_last INTEGER NOT NULL, readings INTEGER NOT NULL, at_most INTEGER NOT NULL,"
-    " carrier_boot INTEGER NOT NULL, carrier_sequence INTEGER NOT NULL,"
-    " PRIMARY KEY(device_id, boot, cause, channel, class, sequence_first, sequence_last))"
+    " device_id INTEGER NOT NULL, carrier_boot INTEGER NOT NULL, id INTEGER NOT NULL,"
+    " carrier_sequence INTEGER NOT NULL, boot INTEGER NOT NULL, boot_last INTEGER NOT NULL,"
+    " cause INTEGER NOT NULL, channel INTEGER NOT NULL, class INTEGER NOT NULL,"
+    " sequence_first INTEGER NOT NULL, sequence_last INTEGER NOT NULL, frames INTEGER NOT NULL,"
+    " tick_first INTEGER NOT NULL, tick_last INTEGER NOT NULL, readings INTEGER NOT NULL,"
+    " at_most INTEGER NOT NULL, PRIMARY KEY(device_id, carrier_boot, id))"
     " WITHOUT ROWID;"
 
     "CREATE TABLE quarantine("
@@ -132,8 +132,8 @@ static int create(sqlite3 *db) {
       sqlite3_exec(db, tables, NULL, NULL, NULL) == SQLITE_OK &&
       sqlite3_exec(db, views, NULL, NULL, NULL) == SQLITE_OK &&
       sqlite3_exec(db,
-                   "PRAGMA user_version = " NUMBER_TEXT(SCHEMA_VERSION)
-                   "; PRAGMA application_id = " NUMBER_TEXT(APPLICATION_ID),
+                   "PRAGMA user_version = " NUMBER_TEXT(
+                       SCHEMA_VERSION) "; PRAGMA application_id = " NUMBER_TEXT(APPLICATION_ID),
                    NULL, NULL, NULL) == SQLITE_OK)
     version = SCHEMA_VERSION;
   if (version == SCHEMA_VERSION && sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
@@ -160,7 +160,8 @@ int store_sqlite_schema(sqlite3 *db, bool may_create, char *error, size_t error_
     return -1;
   }
   if (version == SCHEMA_VERSION) return 0;
-  snprintf(error, error_size, "has tables of version %d, this program knows %d: use the program that made it",
-           version, SCHEMA_VERSION);
+  snprintf(error, error_size,
+           "has tables of version %d, this program knows %d: use the program that made it", version,
+           SCHEMA_VERSION);
   return -1;
 }

@@ -89,30 +89,60 @@ static uint8_t spo2_channel(const monitor *m) {
 
 /* ---- The client ------------------------------------------------------------------------ */
 
-static int paho_open(monitor *m) {
+enum { CA, CERT, KEY, CRL, PEMS };
+
+static int paho_open(monitor *m, char *const pem[PEMS]) {
   const options *o = &m->options;
-  const char *const paths[] = {o->ca, o->cert, o->key, o->crl};
-  char *pem[4] = {NULL};
+  htel_paho_config config = {.host = o->host,
+                             .port = o->port,
+                             .ca_pem = pem[CA],
+                             .cert_pem = pem[CERT],
+                             .key_pem = pem[KEY],
+                             .crl_pem = pem[CRL],
+                             .alpn = o->alpn,
+                             .connect_timeout_ms = o->connect_timeout_s * 1000,
+                             .wake = htel_posix_wake,
+                             .wake_ctx = &m->posix};
+  return htel_paho_new(&m->paho, &config);
+}
+
+static int mqtt_open(monitor *m, char *const pem[PEMS]) {
+  const options *o = &m->options;
+  htel_dial_config config = {.host = o->host,
+                             .port = o->port,
+                             .ca_pem = pem[CA],
+                             .cert_pem = pem[CERT],
+                             .key_pem = pem[KEY],
+                             .crl_pem = pem[CRL],
+                             .alpn = o->alpn,
+                             .posix = &m->posix};
+  int rc = htel_dial_new(&m->dial, &config);
+  if (rc != 0) return rc;
+  htel_port clock = htel_posix_port(&m->posix, NULL);
+  m->mqtt_config = (htel_mqtt_config){.transport = htel_dial_transport(m->dial),
+                                      .tick_ms = clock.tick_ms,
+                                      .tick_ctx = clock.ctx,
+                                      .buffer = m->mqtt_buffer,
+                                      .buffer_size = sizeof m->mqtt_buffer,
+                                      .connect_timeout_ms = o->connect_timeout_s * 1000};
+  return htel_mqtt_init(&m->mqtt, &m->mqtt_config);
+}
+
+static const htel_link *broker_open(monitor *m) {
+  const options *o = &m->options;
+  const char *const paths[PEMS] = {o->ca, o->cert, o->key, o->crl};
+  char *pem[PEMS] = {NULL};
   int rc = 0;
-  for (int i = 0; i < 4 && rc == 0; i++)
+  for (int i = 0; i < PEMS && rc == 0; i++)
     if (paths[i] && (rc = htel_pem_load(paths[i], &pem[i])) != 0)
       complain(paths[i], htel_strerror(rc));
   if (rc == 0) {
-    htel_paho_config config = {.host = o->host,
-                               .port = o->port,
-                               .ca_pem = pem[0],
-                               .cert_pem = pem[1],
-                               .key_pem = pem[2],
-                               .crl_pem = pem[3],
-                               .alpn = o->alpn,
-                               .connect_timeout_ms = o->connect_timeout_s * 1000,
-                               .wake = htel_posix_wake,
-                               .wake_ctx = &m->posix};
-    rc = htel_paho_new(&m->paho, &config);
+    rc = o->link == OPTIONS_LINK_MQTT ? mqtt_open(m, pem) : paho_open(m, pem);
     if (rc != 0) complain("the connection cannot be set up", htel_strerror(rc));
   }
-  for (int i = 0; i < 4; i++) htel_pem_free(pem[i]);
-  return rc == 0 ? 0 : -1;
+  for (int i = 0; i < PEMS; i++) htel_pem_free(pem[i]);
+  if (rc != 0) return NULL;
+  return o->link == OPTIONS_LINK_MQTT ? htel_mqtt_link(&m->mqtt) : htel_paho_link(m->paho);
 }
 
 static const htel_link *link_open(monitor *m) {
@@ -125,8 +155,8 @@ static const htel_link *link_open(monitor *m) {
     }
     link = capture_link(&m->capture);
   } else {
-    if (paho_open(m) != 0) return NULL;
-    link = htel_paho_link(m->paho);
+    link = broker_open(m);
+    if (!link) return NULL;
   }
   if (o->outage_count == 0) return link;
   outage_init(&m->outage, link, &m->port, o->outages, o->outage_count);
@@ -234,6 +264,7 @@ static int players_start(monitor *m, int (*utc)(void *, int64_t *, uint32_t *)) 
 static void take_down(monitor *m) {
   free(m->memory);
   htel_paho_free(m->paho);
+  htel_dial_free(m->dial);
   if (m->posix_open) htel_posix_close(&m->posix);
   for (unsigned i = 0; i < m->track_count; i++) track_close(&m->tracks[i]);
 }

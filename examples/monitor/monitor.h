@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* monitor.h - what the parts of htel-monitor share: one run of one device.
  *
- *     options -> tracks -> player(s) -> htel -> (outage) -> link: paho, or a file (capture)
+ *     options -> tracks -> player(s) -> htel -> (outage) -> link: paho, mqtt, or a file (capture)
  *
  * monitor.c sets it up and takes it down, play.c runs it, report.c tells about it. */
 #ifndef HTEL_MONITOR_MONITOR_H
 #define HTEL_MONITOR_MONITOR_H
 
 #include "capture.h"
+#include "htel_dial.h"
+#include "htel_mqtt.h"
 #include "htel_paho.h"
 #include "htel_posix.h"
 #include "options.h"
 #include "outage.h"
 #include "player.h"
 
+#define MONITOR_WINDOW_BYTES 8192u /* so that a frame of the usual size is one TLS record */
 #define MONITOR_FIRMWARE "htel-monitor " HTEL_VERSION
 
 typedef struct monitor {
@@ -26,6 +29,10 @@ typedef struct monitor {
   htel_posix posix;
   bool posix_open;
   htel_paho *paho;
+  htel_dial *dial; /* with --link mqtt: the way to the broker, and the link itself */
+  htel_mqtt mqtt;
+  htel_mqtt_config mqtt_config;
+  uint8_t mqtt_buffer[HTEL_MQTT_BUFFER_BYTES(MONITOR_WINDOW_BYTES)];
   capture capture;
   outage outage;
   htel_port port;

@@ -26,6 +26,7 @@ static const char about[] =
 
 enum {
   OPT_BROKER = 256,
+  OPT_LINK,
   OPT_CA,
   OPT_CERT,
   OPT_KEY,
@@ -74,6 +75,8 @@ static const struct argp_option table[] = {
     {"key", OPT_KEY, "FILE", 0, "Its private key (PEM)", 2},
     {"crl", OPT_CRL, "FILE", 0, "Revoked certificates (PEM)", 2},
     {"alpn", OPT_ALPN, "PROTOCOL", 0, "ALPN protocol name, as x-amzn-mqtt-ca on port 443", 2},
+    {"link", OPT_LINK, "paho|mqtt", 0,
+     "By paho.mqtt.c (default), or by the client made for small systems", 2},
     {"out", OPT_OUT, "FILE", 0, "Write the messages to a file instead (htel-cat reads it)", 2},
 
     {NULL, 0, NULL, 0, "What to play:", 3},
@@ -105,7 +108,7 @@ static const struct argp_option table[] = {
     {"ring-bytes", OPT_RING_BYTES, "N", 0,
      "Memory for readings not yet in a frame, a power of two (default 65536)", 4},
     {"rate", OPT_RATE, "N:BACKLOG", 0,
-     "Frames a second at most, 1 to 99; and those from before the connection (default 50:20)", 4},
+     "Frames a second at most, 1 to 90; and those from before the connection (default 50:20)", 4},
     {"keep-alive", OPT_KEEP_ALIVE, "S", 0, "MQTT keep-alive (default 60)", 4},
     {"backoff", OPT_BACKOFF, "MS:MAX", 0,
      "Random wait before connecting again: within MS at first, within MAX later (default "
@@ -223,6 +226,7 @@ static error_t option_parse(int key, char *text, struct argp_state *state) {
     case OPT_SESSION: o->session = number_parse(state, "session", text, 0, UINT64_MAX); break;
     case OPT_BOOT_FILE: o->boot_file = text; break;
     case OPT_BROKER: broker_parse(state, o, text); break;
+    case OPT_LINK: o->link = choice_parse(state, "link", text, "paho", "mqtt"); break;
     case OPT_CA: o->ca = text; break;
     case OPT_CERT: o->cert = text; break;
     case OPT_KEY: o->key = text; break;
@@ -247,7 +251,7 @@ static error_t option_parse(int key, char *text, struct argp_state *state) {
       o->outbox_bytes = number32(state, "outbox-bytes", text, 1024, 1u << 30);
       break;
     case OPT_RING_BYTES: o->ring_bytes = number32(state, "ring-bytes", text, 256, 1u << 20); break;
-    case OPT_RATE: pair_parse(state, "rate", text, 1, 99, &o->rate_per_s, &o->backlog_per_s); break;
+    case OPT_RATE: pair_parse(state, "rate", text, 1, 90, &o->rate_per_s, &o->backlog_per_s); break;
     case OPT_KEEP_ALIVE: o->keep_alive_s = number32(state, "keep-alive", text, 5, 65535); break;
     case OPT_BACKOFF:
       pair_parse(state, "backoff", text, 1, 3600000, &o->backoff_base_ms, &o->backoff_max_ms);

@@ -14,6 +14,8 @@ typedef enum options_utc {
   OPTIONS_UTC_NOW        /* all is placed where it is played */
 } options_utc;
 
+typedef enum options_link { OPTIONS_LINK_PAHO, OPTIONS_LINK_MQTT } options_link;
+
 typedef struct options_outage {
   uint32_t start_s, length_s; /* after the start of the program */
 } options_outage;
@@ -25,6 +27,7 @@ typedef struct options {
   /* Where to. */
   char host[OPTIONS_HOST_CHARS_MAX + 1];
   uint16_t port;
+  uint8_t link;
   const char *out; /* a file instead of a broker */
   const char *ca, *cert, *key, *crl, *alpn;
   const char *boot_file;

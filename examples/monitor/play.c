@@ -12,11 +12,12 @@
 
 #include "monitor.h"
 
-#define STEPS_A_TURN 256u /* then the loop looks up: polls, tells, hears signals */
-#define ROOM_WAIT_MS 20u  /* between looks for room */
-#define SLEEP_MS_MAX 100u /* of threads, so that they hear of a stop */
-#define OPEN_FRAMES 4u    /* that may be closed at once: one a class, and one that filled up */
-#define ENTRY_BYTES 64u   /* what the outbox keeps beside a frame, generously */
+#define STEPS_A_TURN 256u  /* then the loop looks up: polls, tells, hears signals */
+#define ROOM_WAIT_MS 20u   /* between looks for room */
+#define SLEEP_MS_MAX 100u  /* of threads, so that they hear of a stop */
+#define OPEN_FRAMES 4u     /* that may be closed at once: one a class, and one that filled up */
+#define COLUMN_BYTES 1024u /* of a channel's readings that are not coded yet: 256 samples */
+#define ENTRY_BYTES 64u    /* what the outbox keeps beside a frame, generously */
 
 /* How far the play should be by now. */
 static uint64_t play_ms(const monitor *m) {
@@ -47,12 +48,16 @@ static uint32_t poll_once(monitor *m) {
   return wait_ms;
 }
 
-/* Whether the outbox takes all frames that may be closed before the next look. */
-static bool room(monitor *m) {
+/* Whether the outbox takes all frames that may be closed before the next look: the open ones, the
+ * columns of each channel, and what the ring holds, which is coded to less than twice its size. */
+static bool room(const monitor *m) {
   if (m->options.speed > 0) return true;
-  uint32_t needed = OPEN_FRAMES * (m->options.frame_bytes + ENTRY_BYTES);
   uint32_t used = m->stats.outbox_bytes_used;
-  return used == 0 || (used < m->options.outbox_bytes && m->options.outbox_bytes - used >= needed);
+  uint32_t to_come = OPEN_FRAMES * (m->options.frame_bytes + ENTRY_BYTES);
+  to_come += m->channel_count * COLUMN_BYTES;
+  to_come += 2 * (m->players[0].ring_bytes + player_step_bytes(&m->players[0]));
+  if (m->players[0].ring_bytes == 0 && used == 0) return true; /* there will never be more */
+  return used < m->options.outbox_bytes && m->options.outbox_bytes - used >= to_come;
 }
 
 /* Records what is due. 1: nothing more is due now; 0: something may be, after a poll; -1. */
@@ -60,7 +65,7 @@ static int turn(monitor *m) {
   player *p = &m->players[0];
   for (unsigned steps = 0; player_due_ms(p) <= play_ms(m); steps++) {
     if (steps == STEPS_A_TURN || monitor_stop_asked()) return 0;
-    if (p->ring_bytes + player_step_bytes(p) > m->options.ring_bytes / 2) poll_once(m);
+    if (p->ring_bytes + player_step_bytes(p) > m->options.ring_bytes / 2 || !room(m)) poll_once(m);
     if (!room(m)) return 1;
     if (step(p) != 0) return -1;
   }

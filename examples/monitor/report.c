@@ -2,6 +2,8 @@
 /* Counts, states and error words; never a reading's value. */
 #define _GNU_SOURCE
 #include <inttypes.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/json.h"
@@ -15,20 +17,33 @@ static void recorded_sum(const monitor *m, uint64_t *recorded, uint64_t *refused
   }
 }
 
+/* Columns that a line may take on the terminal; a longer one would wrap and stay. */
+static int terminal_columns(void) {
+  struct winsize size;
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 2) return 79;
+  return size.ws_col - 1;
+}
+
 void report_progress(monitor *m) {
   uint64_t now_ms = monitor_clock_ms();
   bool terminal = isatty(STDERR_FILENO) == 1;
   if (m->options.quiet || !(terminal || m->options.progress) || now_ms - m->told_ms < 1000) return;
   m->told_ms = now_ms;
   const htel_stats *s = &m->stats;
-  fprintf(stderr,
-          "%s%4" PRIu64 " s  recorded %" PRIu64 "  delivered %" PRIu64 "  lost %" PRIu64
-          "  waiting %u frames, %u bytes  %s%s%s%s",
-          terminal ? "\r\033[K" : "", (now_ms - m->begun_ms) / 1000, s->readings_accepted,
-          s->readings_delivered, s->readings_refused + s->readings_evicted, s->frames_waiting,
-          s->outbox_bytes_used, s->connected ? "connected" : "not connected",
-          !s->connected && s->last_error ? ": " : "",
-          !s->connected && s->last_error ? htel_strerror(s->last_error) : "", terminal ? "" : "\n");
+  /* What happened, without the advice behind the colon: that comes at the end, where it is needed.
+   */
+  const char *why = s->last_error ? htel_strerror(s->last_error) : "connecting";
+  char line[256];
+  snprintf(line, sizeof line,
+           "%4" PRIu64 " s  recorded %" PRIu64 "  delivered %" PRIu64 "  lost %" PRIu64
+           "  waiting %u frames  %.*s",
+           (now_ms - m->begun_ms) / 1000, s->readings_accepted, s->readings_delivered,
+           s->readings_refused + s->readings_evicted, s->frames_waiting,
+           s->connected ? 9 : (int)strcspn(why, ":"), s->connected ? "connected" : why);
+  if (terminal)
+    fprintf(stderr, "\r\033[K%.*s", terminal_columns(), line);
+  else
+    fprintf(stderr, "%s\n", line);
   fflush(stderr);
 }
 

@@ -7,9 +7,9 @@
  *     htel_reader_next(reader, series)  1, 1, 0 -> the readings, one series at a time
  *
  * Input comes from outside and may be anything: every function checks before it uses, runs
- * in time bounded by the input's size plus HTEL_INFLATED_BYTES_MAX, and writes only into the structs
- * it is given. No heap: the structs are large (see each), so put them in static or heap memory. Any number
- * may be used at once, each by one thread. */
+ * in time bounded by the input's size plus HTEL_INFLATED_BYTES_MAX, and writes only into the
+ * structs it is given. No heap: the structs are large (see each), so put them in static or heap
+ * memory. Any number may be used at once, each by one thread. */
 #ifndef HEALTHTEL_DECODE_H
 #define HEALTHTEL_DECODE_H
 
@@ -37,7 +37,7 @@ typedef struct htel_birth_channel {
 } htel_birth_channel;
 
 typedef struct htel_birth { /* about 5 KB */
-  uint32_t schema; /* CRC-32 of the birth's bytes, as frames name it */
+  uint32_t schema;          /* CRC-32 of the birth's bytes, as frames name it */
   uint32_t format;
   char firmware[HTEL_NAME_CHARS_MAX + 1];
   uint16_t channel_count;
@@ -62,12 +62,14 @@ typedef enum htel_cause {
 
 typedef struct htel_loss {
   uint64_t boot; /* filled in from the frame where the record has none */
+  uint64_t boot_last; /* UNCLEAN_STOP: boots `boot` to this one; 0: `boot` alone */
   uint64_t tick_first, tick_last;
   uint64_t readings;
   uint32_t sequence_first, sequence_last; /* OUTBOX_FULL: the range evicted */
-  uint32_t frames; /* OUTBOX_FULL: frames of the class evicted in the range; all of them unless at_most */
-  uint32_t id;     /* names the record within the boot of the frame that carries it. It may come again, grown:
-                      the version with the most readings counts */
+  uint32_t frames; /* OUTBOX_FULL: frames of the class evicted in the range; all of them unless
+                      at_most */
+  uint32_t id; /* names the record within the boot of the frame that carries it. It may come again,
+                  grown: the version with the most readings counts */
   uint8_t cause;       /* htel_cause; others are from a newer device */
   uint8_t channel;     /* RING_FULL */
   uint8_t frame_class; /* OUTBOX_FULL */
@@ -82,8 +84,8 @@ typedef struct htel_frame { /* about 1 KB */
   uint64_t tick;
   uint64_t session;
   uint32_t schema;
-  uint32_t data_size;    /* after inflating */
-  const uint8_t *data;   /* points into the bytes given */
+  uint32_t data_size;  /* after inflating */
+  const uint8_t *data; /* points into the bytes given */
   size_t data_bytes;
   uint16_t anchor_count, loss_count;
   htel_anchor anchors[HTEL_ANCHORS_MAX];
@@ -91,23 +93,23 @@ typedef struct htel_frame { /* about 1 KB */
 } htel_frame;
 
 /* Checks the checksum, then the envelope. `bytes` must stay while frame->data is used.
- * HTEL_E_TOO_LARGE, HTEL_E_CRC, HTEL_E_FORMAT, HTEL_E_UNSUPPORTED (a coding or an encryption
- * that this library does not know). */
+ * HTEL_E_TOO_LARGE (also too many anchors or losses), HTEL_E_CRC, HTEL_E_FORMAT,
+ * HTEL_E_UNSUPPORTED (a coding or an encryption that this library does not know). */
 int htel_frame_decode(htel_frame *frame, const uint8_t *bytes, size_t size);
 
 /* A run of readings of one channel. */
 typedef struct htel_series { /* about 7 KB */
   uint8_t channel;
-  uint8_t kind; /* of the channel, from the birth */
+  uint8_t kind;   /* of the channel, from the birth */
   uint16_t count; /* 1 to HTEL_COLUMN_SAMPLES_MAX */
-  /* Waveforms: the exact place of values[0] is tick_first + phase / rate.num ms, 0 <= phase < rate.num.
-   * ticks[] is filled in for every kind (rounded down to the ms). */
+  /* Waveforms: the exact place of values[0] is tick_first + phase / rate.num ms, 0 <= phase <
+   * rate.num. ticks[] is filled in for every kind (rounded down to the ms). */
   uint32_t phase;
-  uint64_t ticks[HTEL_COLUMN_SAMPLES_MAX];  /* ms since boot */
-  int32_t values[HTEL_COLUMN_SAMPLES_MAX];  /* alarms: not used */
-  uint8_t quality[HTEL_COLUMN_SAMPLES_MAX]; /* htel_quality */
+  uint64_t ticks[HTEL_COLUMN_SAMPLES_MAX];          /* ms since boot */
+  int32_t values[HTEL_COLUMN_SAMPLES_MAX];          /* alarms: not used */
+  uint8_t quality[HTEL_COLUMN_SAMPLES_MAX];         /* htel_quality */
   htel_alarm_event alarms[HTEL_COLUMN_SAMPLES_MAX]; /* alarms only */
-  bool continues; /* waveforms: goes on where this channel's series before it, in this frame, ended */
+  bool continues; /* waveforms: goes on where this channel's last series, in this frame, ended */
 } htel_series;
 
 typedef struct htel_reader { /* about 80 KB */
@@ -155,7 +157,8 @@ int htel_receipt_encode(const htel_receipt *receipt, uint8_t *buf, size_t size);
 /* 0 or HTEL_E_FORMAT; ranges and births beyond the maximum are left out. */
 int htel_receipt_decode(htel_receipt *receipt, const uint8_t *bytes, size_t size);
 
-/* CRC-32 (IEEE 802.3, reflected, as in zlib and PNG) of `size` bytes, going on from `crc` (0 to begin). */
+/* CRC-32 (IEEE 802.3, reflected, as in zlib and PNG) of `size` bytes, going on from `crc` (0 to
+ * begin). */
 uint32_t htel_crc32(uint32_t crc, const void *bytes, size_t size);
 
 #ifdef __cplusplus

@@ -150,7 +150,7 @@ typedef struct htel_delivery_config {
   uint32_t backoff_base_ms;   /* window of the first attempt after a failure; 0 counts as 1000 */
   uint32_t backoff_max_ms;    /* window of later attempts at most; 0 counts as 60000 */
   uint32_t receipt_wait_ms;   /* resend after this; doubles while nothing comes; 0 counts as 30000 */
-  uint16_t rate_per_s_max;    /* frames a second, 1 to 99; 0 counts as 50 */
+  uint16_t rate_per_s_max;    /* frames a second, 1 to 90; 0 counts as 50 */
   uint16_t backlog_per_s_max; /* of which frames from before the connection; 0 counts as 20 */
 } htel_delivery_config;
 
@@ -201,13 +201,16 @@ uint32_t htel_poll(htel *tel);
 /* Closes the open frames and reports whether everything recorded before the first call
  * has been delivered. Never blocks: call it until it returns something other than
  * HTEL_E_AGAIN, waiting htel_poll's milliseconds in between (each call is one htel_poll).
- * 0: all delivered; HTEL_E_TIMEOUT: `timeout_ms` passed; what is left stays in the outbox. */
+ * 0: all has left the device: delivered, or told as lost (htel_stats says which);
+ * HTEL_E_TIMEOUT: `timeout_ms` passed; what is left stays in the outbox. */
 int htel_flush(htel *tel, uint32_t timeout_ms);
 
 /* Flushes, says goodbye to the broker, marks the boot as cleanly ended (where the port
- * keeps that) and disconnects. Call it until it returns something other than
- * HTEL_E_AGAIN; the memory is then the caller's again. 0: all delivered;
- * HTEL_E_TIMEOUT: readings were left (htel_stats has how many frames). */
+ * keeps that) and disconnects. Stop recording first: what is recorded from now on is flushed too
+ * while there is time, and what then is left makes the boot an unclean one. Call it until it returns something
+ * other than HTEL_E_AGAIN; the memory is then the caller's again. 0: everything accepted was delivered
+ * or told as lost; HTEL_E_TIMEOUT: something was left (htel_stats has how many frames); HTEL_E_STORE: the
+ * port could not note the clean end. */
 int htel_close(htel *tel, uint32_t timeout_ms);
 
 /* ---- Recording: a bounded copy into a ring, safe from an interrupt ------------------- */
@@ -229,7 +232,7 @@ int htel_record_block(htel *tel, unsigned channel, const int32_t *samples, uint1
 
 /* The same with a quality for the whole block; `tick_ms` is when samples[0] was taken. Blocks
  * that follow each other without a gap are placed by count, so jitter of `tick_ms` below
- * one sample period (or one block, for htel_record_block) does not show. */
+ * one sample period (or half a block, for htel_record_block) does not show. */
 int htel_record_block_at(htel *tel, unsigned channel, const int32_t *samples, uint16_t count,
                          htel_quality quality, uint32_t tick_ms);
 

@@ -78,9 +78,11 @@ typedef struct htel_link {
 /* ---- Port ---------------------------------------------------------------------------- */
 
 typedef struct htel_boot {
-  uint64_t number;       /* never given twice by one device */
-  bool previous_unclean; /* the boot before was not ended by boot_end(): readings in its RAM were lost */
-  uint64_t previous;     /* its number, where previous_unclean is set */
+  uint64_t number;        /* never given twice by one device; one more than the last */
+  bool unclean;           /* boots unclean_first to number - 1 were not ended by boot_end(): what they
+                             had in RAM was lost. A whole run of them, since the report of one boot's loss
+                             may itself have been lost with the next */
+  uint64_t unclean_first;
 } htel_boot;
 
 typedef struct htel_port {

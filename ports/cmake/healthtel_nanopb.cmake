@@ -14,6 +14,7 @@ if(NANOPB_ROOT OR CMAKE_CROSSCOMPILING)
   add_library(healthtel::nanopb ALIAS healthtel_nanopb)
   set_target_properties(healthtel_nanopb PROPERTIES EXPORT_NAME nanopb)
   target_include_directories(healthtel_nanopb SYSTEM PUBLIC $<BUILD_INTERFACE:${nanopb}>)
+  target_compile_definitions(healthtel_nanopb PUBLIC PB_NO_ERRMSG) # 1.2 KB of texts, never shown
 else()
   find_path(NANOPB_INCLUDE pb_encode.h REQUIRED)
   find_library(NANOPB_LIBRARY NAMES protobuf-nanopb REQUIRED)

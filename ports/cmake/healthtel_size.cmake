@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The target `size` of a cross build: flash and RAM by stage, and a limit that it fails above.
 set(HEALTHTEL_FLASH_LIMIT 24576 CACHE STRING
-  "Bytes of flash that the core with nanopb, without zlib, may take")
+  "Bytes of flash that the linked core with nanopb, without zlib and texts, may take")
 
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 add_executable(size_probe EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/ports/cmake/size_probe.c)

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """size_table.py - flash and RAM of the library by stage, from its archives and a link map.
 
-Two figures of flash for each object: `object` is what its sections hold (code, constants, initial
-values), an upper bound; `linked` is what stayed in a device that calls every function of the
-client, after the linker has thrown away unused sections. RAM is static data: the library has none
-of its own, its memory is the caller's (htel_memory_needed).
+Two figures of flash for each object: `object` is all that its sections hold (code, constants,
+initial values), `linked` is what stays in a device that calls every function of the client (and
+for the runtime what that device takes from compiler and C library). An object of which nothing
+is linked is for servers and tools: it reads frames.
 
-The limit holds for the object sum of what a device needs: the core without the decoder and zlib,
-with nanopb and the generated code. Exit status 1 above it.
+The texts of htel_strerror are a part of their own, since a device that does not call it (it can
+log the number) does not carry them. The limit is for the linked core without those texts, with
+nanopb and the generated code, without zlib. Exit status 1 above it.
+
+RAM is static data: the library has none, its memory is the caller's (htel_memory_needed).
 """
 import argparse
 import json
@@ -16,24 +19,19 @@ import re
 import subprocess
 import sys
 
-SERVER_ONLY = {"decode"}  # reads frames: for ingests and tools
 GENERATED = {"healthtel.pb"}
+TEXTS = {"error"}
 
 
 def stage_name(member):
     return re.sub(r"\.(c\.)?(o|obj)$", "", member)
 
 
-def archive_kind(path):
-    name = path.rsplit("/", 1)[-1]
-    return "nanopb" if "nanopb" in name else "zlib" if "zlib" in name else "core"
-
-
 def object_sizes(objdump, archive):
     """{member: (flash, ram)} from the section headers."""
-    text = subprocess.run([objdump, "-h", archive], check=True, capture_output=True, text=True).stdout
+    listing = subprocess.run([objdump, "-h", archive], check=True, capture_output=True, text=True)
     sizes, member, section, size = {}, None, None, 0
-    for line in text.splitlines():
+    for line in listing.stdout.splitlines():
         start = re.match(r"(\S+):\s+file format", line)
         header = re.match(r"\s*\d+\s+(\S+)\s+([0-9a-f]{8})\s", line)
         if start:
@@ -67,6 +65,16 @@ def linked_sizes(path):
     return sizes
 
 
+def part_of(archive, name, flash_linked):
+    if "nanopb" in archive or "zlib" in archive:
+        return "nanopb" if "nanopb" in archive else "zlib"
+    if name in GENERATED:
+        return "generated"
+    if name in TEXTS:
+        return "texts"
+    return "core" if flash_linked else "not in a device"
+
+
 def measure(arguments):
     linked = linked_sizes(arguments.map)
     stages, own = [], set()
@@ -75,72 +83,66 @@ def measure(arguments):
         own.add(base)
         for member, (flash, ram) in object_sizes(arguments.objdump, archive).items():
             name = stage_name(member)
-            kind = archive_kind(archive)
-            if name in SERVER_ONLY:
-                kind = "decoder"
-            elif name in GENERATED:
-                kind = "generated"
-            stages.append({"stage": name, "part": kind, "flash_object": flash,
-                           "flash_linked": linked.get((base, member), 0), "ram_static": ram})
+            flash_linked = linked.get((base, member), 0)
+            stages.append({"stage": name, "part": part_of(base, name, flash_linked),
+                           "flash_object": flash, "flash_linked": flash_linked,
+                           "ram_static": ram})
     runtime = sum(size for (archive, _), size in linked.items() if archive and archive not in own)
     return stages, runtime
 
 
-def total(stages, column, *parts):
-    return sum(stage[column] for stage in stages if stage["part"] in parts)
+def total(stages, *parts):
+    return {column: sum(stage[column] for stage in stages if stage["part"] in parts)
+            for column in ("flash_object", "flash_linked", "ram_static")}
+
+
+def print_table(report, over):
+    def row(name, *figures):
+        print(f"{name:<34}" + "".join(f"{figure:>10}" for figure in figures))
+
+    row("stage", "object", "linked", "RAM")
+    for part in ("core", "generated", "nanopb", "texts", "zlib", "not in a device"):
+        of_part = [stage for stage in report["stages"] if stage["part"] == part]
+        for stage in sorted(of_part, key=lambda s: s["stage"]):
+            label = stage["stage"] + ("" if part == "core" else f" ({part})")
+            row(label, stage["flash_object"], stage["flash_linked"], stage["ram_static"])
+    print("-" * 64)
+    row("core, generated and nanopb", *report["device"].values())
+    row("texts of htel_strerror", *report["texts"].values())
+    row("compiler and C library runtime", "", report["runtime"]["flash_linked"], "")
+    if report["zlib"]["flash_object"]:
+        row("zlib", *report["zlib"].values())
+    row("all of the above", "", sum(report[part]["flash_linked"] for part in
+                                    ("device", "texts", "runtime", "zlib")), "")
+    if report["limit"]:
+        free = report["limit"] - report["device"]["flash_linked"]
+        print(f"limit {report['limit']} for core, generated and nanopb, linked: "
+              f"{'OVER by' if over else 'free'} {abs(free)}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("archives", nargs="+")
-    parser.add_argument("--objdump", default="objdump")
+    parser.add_argument("--objdump", required=True)
     parser.add_argument("--map", required=True)
-    parser.add_argument("--limit", type=int, default=0)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--json-file", help="write the JSON here too")
+    parser.add_argument("--limit", type=int, required=True)
+    parser.add_argument("--json-file", required=True, help="write the figures here")
+    parser.add_argument("--json", action="store_true", help="print those instead of a table")
     arguments = parser.parse_args()
 
     stages, runtime = measure(arguments)
-    device = ("core", "generated", "nanopb")
-    has_zlib = total(stages, "flash_object", "zlib") > 0
-    report = {
-        "stages": stages,
-        "device": {"flash_object": total(stages, "flash_object", *device),
-                   "flash_linked": total(stages, "flash_linked", *device),
-                   "ram_static": total(stages, "ram_static", *device)},
-        "zlib": {"flash_object": total(stages, "flash_object", "zlib"),
-                 "flash_linked": total(stages, "flash_linked", "zlib")},
-        "decoder": {"flash_object": total(stages, "flash_object", "decoder")},
-        "compiler_runtime": {"flash_linked": runtime},
-        "limit": None if has_zlib else arguments.limit,
-    }
-    over = not has_zlib and arguments.limit and report["device"]["flash_object"] > arguments.limit
+    zlib = total(stages, "zlib")
+    report = {"stages": stages, "device": total(stages, "core", "generated", "nanopb"),
+              "texts": total(stages, "texts"), "runtime": {"flash_linked": runtime}, "zlib": zlib,
+              "limit": None if zlib["flash_object"] else arguments.limit}
+    over = bool(report["limit"]) and report["device"]["flash_linked"] > report["limit"]
     text = json.dumps(report, indent=2)
-    if arguments.json_file:
-        with open(arguments.json_file, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+    with open(arguments.json_file, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
     if arguments.json:
         print(text)
-        return 1 if over else 0
-
-    def row(name, *figures):
-        print(f"{name:<34}" + "".join(f"{figure:>10}" for figure in figures))
-
-    row("stage", "object", "linked", "RAM")
-    for part in ("core", "generated", "nanopb", "decoder", "zlib"):
-        for stage in sorted((s for s in stages if s["part"] == part), key=lambda s: s["stage"]):
-            label = stage["stage"] if part == "core" else f"{stage['stage']} ({part})"
-            row(label, stage["flash_object"], stage["flash_linked"], stage["ram_static"])
-    row("compiler and C library runtime", "", runtime, "")
-    row("device: core, generated, nanopb", *report["device"].values())
-    if has_zlib:
-        row("device with zlib", *(report["device"][k] + report["zlib"][k]
-                                  for k in ("flash_object", "flash_linked")), "")
-    row("device and decoder", report["device"]["flash_object"] +
-        report["decoder"]["flash_object"], "", "")
-    if not has_zlib and arguments.limit:
-        used = report["device"]["flash_object"]
-        print(f"limit {arguments.limit}: {'OVER by' if over else 'free'} {abs(arguments.limit - used)}")
+    else:
+        print_table(report, over)
     return 1 if over else 0
 
 

@@ -2,9 +2,9 @@
 /* htel_tls.c - one TLS connection: handshake, read, write, and the session kept for the next.
  *
  * An error is sticky: after one, mbedTLS's state is not to be used again, so every later call
- * returns the same. Nothing is written for the caller before `verified` is set, which only a finished
- * handshake does, either with a chain looked at and found good, or on a session that such a
- * handshake made. */
+ * returns the same. Nothing is written for the caller before `verified` is set, which only a
+ * finished handshake does, either with a chain looked at and found good, or on a session that such
+ * a handshake made. */
 #include "htel_tls.h"
 
 #include <limits.h>
@@ -12,7 +12,7 @@
 
 #include "tls_internal.h"
 
-#define TICKETS_MAX 4 /* session tickets in a row taken within one read */
+#define TICKETS_MAX 16u /* in a row; servers send two */
 
 static int stream_receive(void *ctx, unsigned char *buf, size_t size) {
   htel_tls *tls = ctx;
@@ -112,7 +112,6 @@ int htel_tls_start(htel_tls *tls, htel_tls_identity *identity, htel_stream strea
       mbedtls_ssl_set_hostname(&tls->ssl, identity->config.host) != 0) {
     return fail(tls, HTEL_E_MEMORY);
   }
-  mbedtls_ssl_set_verify(&tls->ssl, verify_certificate, tls);
   mbedtls_ssl_set_bio(&tls->ssl, tls, stream_send, stream_receive, NULL);
   if (!session_usable(identity, tls->now_s)) {
     session_forget(identity);
@@ -157,7 +156,9 @@ int htel_tls_handshake(htel_tls *tls) {
   if (tls->verified) {
     return 0;
   }
+  tls->identity->handshaking = tls;
   int rc = mbedtls_ssl_handshake(&tls->ssl);
+  tls->identity->handshaking = NULL;
   if (rc != 0) {
     return wants_again(tls, rc) != 0 ? HTEL_E_AGAIN : fail(tls, error_of(tls, rc));
   }
@@ -169,13 +170,19 @@ htel_tls_wants htel_tls_wanted(const htel_tls *tls) {
   return tls->wants;
 }
 
-static bool is_ticket(int rc) {
+/* TLS 1.3 sends tickets when it likes, and 3.x tells of each by an error of read or of write: keep
+ * it and call again. */
+static bool took_ticket(htel_tls *tls, int rc) {
 #if defined(MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
-  return rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET;
+  if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
+    session_keep(tls);
+    return true;
+  }
 #else
+  (void)tls;
   (void)rc;
-  return false;
 #endif
+  return false;
 }
 
 int htel_tls_read(htel_tls *tls, uint8_t *buf, size_t size) {
@@ -185,17 +192,13 @@ int htel_tls_read(htel_tls *tls, uint8_t *buf, size_t size) {
   if (!tls->verified) {
     return HTEL_E_CLOSED;
   }
-  int rc = mbedtls_ssl_read(&tls->ssl, buf, size);
-  for (int i = 0; i < TICKETS_MAX && is_ticket(rc); i++) {
-    session_keep(tls);
+  int rc;
+  unsigned tickets = 0;
+  do {
     rc = mbedtls_ssl_read(&tls->ssl, buf, size);
-  }
+  } while (took_ticket(tls, rc) && ++tickets < TICKETS_MAX);
   if (rc > 0) {
     return rc;
-  }
-  if (is_ticket(rc)) {
-    tls->wants = HTEL_TLS_WANTS_CPU;
-    return 0;
   }
   if (wants_again(tls, rc) != 0) {
     return 0;
@@ -223,7 +226,11 @@ int htel_tls_write(htel_tls *tls, const uint8_t *buf, size_t size) {
     int most = mbedtls_ssl_get_max_out_record_payload(&tls->ssl);
     piece = most > 0 && size > (size_t)most ? (size_t)most : size;
   }
-  int rc = mbedtls_ssl_write(&tls->ssl, buf, piece);
+  int rc;
+  unsigned tickets = 0;
+  do {
+    rc = mbedtls_ssl_write(&tls->ssl, buf, piece);
+  } while (took_ticket(tls, rc) && ++tickets < TICKETS_MAX);
   if (rc > 0) {
     tls->write_pending = 0;
     return rc;

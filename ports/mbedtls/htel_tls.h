@@ -10,16 +10,17 @@
  *
  * The server is always verified: signed by the CA given, for the host name given, in its time, not
  * revoked, for use as a server. There is no switch for it, and nothing can be written before
- * it has succeeded. TLS 1.2 at least, 1.3 where mbedTLS has it; ephemeral elliptic-curve key exchange and
- * authenticated ciphers only; no SHA-1, RSA keys of 2048 bits at least.
+ * it has succeeded. TLS 1.2 at least, 1.3 where mbedTLS has it; ephemeral elliptic-curve key
+ * exchange and authenticated ciphers only; no SHA-1, RSA keys of 2048 bits at least.
  *
- * A session is kept in RAM in the identity and resumed by the next connection, which then costs fewer bytes
- * and no signature. It belongs to that identity, so it is never offered to another host or under
- * another CA. It is forgotten when a connection with it fails, when the server's certificate
- * would have expired since, and HTEL_TLS_SESSION_S_MAX after the certificate was last looked at.
+ * A session is kept in RAM in the identity and resumed by the next connection, which then costs
+ * fewer bytes and no signature. It belongs to that identity, so it is never offered to another host
+ * or under another CA. It is forgotten when a connection with it fails, when the server's
+ * certificate would have expired since, and HTEL_TLS_SESSION_S_MAX after the certificate was last
+ * looked at.
  *
- * No POSIX, no stdio, no threads: an identity and its connections belong to one thread at a time. All
- * structs are the caller's; mbedTLS takes heap for itself (about 10 KB in a handshake with
+ * No POSIX, no stdio, no threads: an identity and its connections belong to one thread at a time.
+ * All structs are the caller's; mbedTLS takes heap for itself (about 10 KB in a handshake with
  * small records). */
 #ifndef HTEL_TLS_H
 #define HTEL_TLS_H
@@ -43,12 +44,13 @@ extern "C" {
 #define HTEL_TLS_SESSION_S_MAX 86400 /* a full handshake at least once a day */
 
 typedef struct htel_tls_config {
-  const char *host;     /* DNS name of the server: sent (SNI) and verified. Must be there. 2.28 does not
-                           match IP addresses in certificates: use names. Kept by reference. */
+  const char *host; /* DNS name of the server: sent (SNI) and verified. Must be there. 2.28 does not
+                       match IP addresses in certificates: use names. Kept by reference. */
   const char *ca_pem;   /* one or more CA certificates. Must be there. */
   const char *cert_pem; /* this device's certificate, then those between it and its CA; or NULL */
   const char *key_pem;  /* its key, not encrypted; NULL with cert_pem NULL */
-  const char *crl_pem;  /* revocation lists, or NULL. One that is out of date refuses its CA's servers. */
+  const char *crl_pem;  /* revocation lists, or NULL. One that is out of date refuses its CA's
+                           servers. Needs MBEDTLS_X509_CRL_PARSE_C. */
   const char *const *alpn; /* protocols, best first, NULL at the end; or NULL for no ALPN. Kept by
                               reference. The server must choose one of them. */
   /* Unix time in ms; HTEL_E_AGAIN while the clock is not set: then no handshake is begun
@@ -72,6 +74,7 @@ typedef struct htel_tls_identity {
 #if defined(MBEDTLS_ENTROPY_C)
   mbedtls_entropy_context entropy;
 #endif
+  struct htel_tls *handshaking; /* whose handshake mbedTLS is at: for the verification callback */
   mbedtls_ssl_session session;
   bool session_kept;
   int64_t session_verified_s; /* Unix time at which its certificate was looked at; 0 not known */
@@ -91,14 +94,14 @@ typedef struct htel_tls {
   htel_tls_identity *identity;
   htel_stream stream;
   htel_tls_wants wants;
-  int stream_error;     /* what the stream said, told instead of mbedTLS's words for it */
-  int error;            /* sticky: once failed, every call returns it */
+  int stream_error;      /* what the stream said, told instead of mbedTLS's words for it */
+  int error;             /* sticky: once failed, every call returns it */
   uint32_t verify_flags; /* of the whole chain, MBEDTLS_X509_BADCERT_* */
   uint32_t chain_length; /* certificates looked at; 0 when the session was resumed */
-  int64_t now_s;        /* when it was started: what certificates are judged by */
-  int64_t until_s;      /* when the first certificate or revocation list of the chain runs out */
-  size_t write_pending; /* bytes that a write which would block has taken already */
-  uint8_t first[5];     /* how the server's answer begins: TLS or something else? */
+  int64_t now_s;         /* when it was started: what certificates are judged by */
+  int64_t until_s;       /* when the first certificate or revocation list of the chain runs out */
+  size_t write_pending;  /* bytes that a write which would block has taken already */
+  uint8_t first[5];      /* how the server's answer begins: TLS or something else? */
   uint8_t first_count;
   bool session_offered, verified;
 } htel_tls;
@@ -112,16 +115,16 @@ void htel_tls_identity_free(htel_tls_identity *identity);
 /* Begins a connection over a connected stream. 0, HTEL_E_TLS_NO_TIME, HTEL_E_MEMORY. */
 int htel_tls_start(htel_tls *tls, htel_tls_identity *identity, htel_stream stream);
 
-/* Goes on as far as the stream allows. 0: verified, ready; HTEL_E_AGAIN: see htel_tls_wanted(); otherwise
- * HTEL_E_TLS*, or the stream's error when it ended in the middle. */
+/* Goes on as far as the stream allows. 0: verified, ready; HTEL_E_AGAIN: see htel_tls_wanted();
+ * otherwise HTEL_E_TLS*, or the stream's error when it ended in the middle. */
 int htel_tls_handshake(htel_tls *tls);
 
 /* After a handshake, read or write that could not go on. */
 htel_tls_wants htel_tls_wanted(const htel_tls *tls);
 
 /* As htel_stream says: bytes done, 0 would block, or an error; HTEL_E_CLOSED before the
- * handshake is done. Read until it gives 0: decrypted bytes may wait inside, where poll() does not see
- * them. After a write gave 0, the next one must begin with the same bytes and have no fewer. */
+ * handshake is done. Read until it gives 0: decrypted bytes may wait inside, where poll() does not
+ * see them. After a write gave 0, the next one must begin with the same bytes and have no fewer. */
 int htel_tls_read(htel_tls *tls, uint8_t *buf, size_t size);
 int htel_tls_write(htel_tls *tls, const uint8_t *buf, size_t size);
 htel_stream htel_tls_stream(htel_tls *tls);

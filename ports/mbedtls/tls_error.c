@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tls_error.c - from mbedTLS's codes, verification flags and the server's alerts to one HTEL_E_TLS_*
- * that tells an engineer what to change. */
+/* tls_error.c - from mbedTLS's codes, verification flags and the server's alerts to one
+ * HTEL_E_TLS_* that tells an engineer what to change. */
 #include "tls_internal.h"
 
 /* TLS alert descriptions, RFC 5246 section 7.2, RFC 8446 section 6, RFC 7301. */
@@ -39,7 +39,8 @@ static const struct {
 };
 
 /* The first that applies is told. Without a trusted signature nothing else in a certificate means
- * anything; a revoked one is never merely out of date; then what a clock or a renewal would cure. */
+ * anything; a revoked one is never merely out of date; then what a clock or a renewal would cure.
+ */
 static const struct {
   uint32_t flags;
   int error;
@@ -75,8 +76,8 @@ static int error_of_alert(const htel_tls *tls) {
   if (alert == ALERT_HANDSHAKE_FAILURE && tls->chain_length > 0) {
     return HTEL_E_TLS_CLIENT_CERT; /* it has sent its certificate, so what it misses is ours */
   }
-  /* An old server finds none of its ciphers among ours before it looks at the version; but it writes
-   * its own version on the record. */
+  /* An old server finds none of its ciphers among ours before it looks at the version; but it
+   * writes its own version on the record. */
   if (alert == ALERT_HANDSHAKE_FAILURE && tls->first_count > 2 && tls->first[2] < MINOR_TLS12) {
     return HTEL_E_TLS_VERSION;
   }
@@ -88,7 +89,8 @@ static int error_of_alert(const htel_tls *tls) {
   return HTEL_E_TLS;
 }
 
-/* Whether the first bytes from the server can begin a TLS record: type 20 to 23, major version 3. */
+/* Whether the first bytes from the server can begin a TLS record: type 20 to 23, major version 3.
+ */
 static bool looks_like_tls(const htel_tls *tls) {
   return (tls->first_count < 1 || (tls->first[0] >= 20 && tls->first[0] <= 23)) &&
          (tls->first_count < 2 || tls->first[1] == 3);
@@ -109,17 +111,12 @@ int error_of(htel_tls *tls, int rc) {
       return error_of_flags(tls->verify_flags | (mbedtls_ssl_get_verify_result(&tls->ssl) &
                                                  ~(uint32_t)(MBEDTLS_X509_BADCERT_EXPIRED |
                                                              MBEDTLS_X509_BADCERT_FUTURE)));
-    case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-      return error_of_alert(tls);
-    case HTEL_ERR_BAD_VERSION:
-      return HTEL_E_TLS_VERSION;
+    case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE: return error_of_alert(tls);
+    case HTEL_ERR_BAD_VERSION: return HTEL_E_TLS_VERSION;
     case MBEDTLS_ERR_SSL_CONN_EOF:
-    case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
-      return HTEL_E_LINK_LOST;
+    case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY: return HTEL_E_LINK_LOST;
     case MBEDTLS_ERR_SSL_ALLOC_FAILED:
-    case MBEDTLS_ERR_X509_ALLOC_FAILED:
-      return HTEL_E_MEMORY;
-    default:
-      return HTEL_E_TLS;
+    case MBEDTLS_ERR_X509_ALLOC_FAILED: return HTEL_E_MEMORY;
+    default: return HTEL_E_TLS;
   }
 }

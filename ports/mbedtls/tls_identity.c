@@ -128,11 +128,16 @@ static int credentials_parse(htel_tls_identity *identity, const htel_tls_config 
       0) {
     return HTEL_E_TLS_CREDENTIALS;
   }
-  if (config->crl_pem != NULL &&
-      mbedtls_x509_crl_parse(&identity->crl, text(config->crl_pem), strlen(config->crl_pem) + 1) !=
-          0) {
+#if defined(MBEDTLS_X509_CRL_PARSE_C)
+  if (config->crl_pem != NULL && mbedtls_x509_crl_parse(&identity->crl, text(config->crl_pem),
+                                                        strlen(config->crl_pem) + 1) != 0) {
     return HTEL_E_TLS_CREDENTIALS;
   }
+#else
+  if (config->crl_pem != NULL) {
+    return HTEL_E_ARGUMENT;
+  }
+#endif
   if (config->cert_pem == NULL) {
     return 0;
   }
@@ -150,9 +155,11 @@ static void versions_set(mbedtls_ssl_config *ssl) {
   mbedtls_ssl_conf_min_tls_version(ssl, MBEDTLS_SSL_VERSION_TLS1_2);
 #endif
 #if defined(MBEDTLS_SSL_PROTO_TLS1_3) && MBEDTLS_VERSION_NUMBER >= 0x03020000
-  mbedtls_ssl_conf_tls13_key_exchange_modes(ssl, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ALL);
+  mbedtls_ssl_conf_tls13_key_exchange_modes(ssl,
+                                            MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ALL);
 #endif
-#if defined(MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED)
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3) && defined(MBEDTLS_SSL_SESSION_TICKETS) && \
+    defined(MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED)
   mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
       ssl, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
 #endif
@@ -168,6 +175,7 @@ static int rules_set(htel_tls_identity *identity) {
   }
   versions_set(ssl);
   mbedtls_ssl_conf_authmode(ssl, MBEDTLS_SSL_VERIFY_REQUIRED);
+  mbedtls_ssl_conf_verify(ssl, verify_certificate, identity);
   mbedtls_ssl_conf_cert_profile(ssl, &mbedtls_x509_crt_profile_next);
   mbedtls_ssl_conf_ciphersuites(ssl, ciphersuites);
 #if MBEDTLS_VERSION_NUMBER < 0x03010000
@@ -222,7 +230,9 @@ int htel_tls_identity_load(htel_tls_identity *identity, const htel_tls_config *c
   mbedtls_ssl_config_init(&identity->ssl);
   mbedtls_x509_crt_init(&identity->ca);
   mbedtls_x509_crt_init(&identity->cert);
+#if defined(MBEDTLS_X509_CRL_PARSE_C)
   mbedtls_x509_crl_init(&identity->crl);
+#endif
   mbedtls_pk_init(&identity->key);
   mbedtls_ctr_drbg_init(&identity->random);
   mbedtls_ssl_session_init(&identity->session);
@@ -247,7 +257,9 @@ void htel_tls_identity_free(htel_tls_identity *identity) {
   identity->session_kept = false;
   mbedtls_ssl_config_free(&identity->ssl);
   mbedtls_pk_free(&identity->key);
+#if defined(MBEDTLS_X509_CRL_PARSE_C)
   mbedtls_x509_crl_free(&identity->crl);
+#endif
   mbedtls_x509_crt_free(&identity->cert);
   mbedtls_x509_crt_free(&identity->ca);
   mbedtls_ctr_drbg_free(&identity->random);

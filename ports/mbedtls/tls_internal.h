@@ -9,6 +9,13 @@
 #if MBEDTLS_VERSION_NUMBER < 0x02130000
 #error "mbedTLS 2.28 or later is needed"
 #endif
+#if MBEDTLS_VERSION_NUMBER < 0x03000000 && \
+    !(defined(MBEDTLS_X509_CHECK_KEY_USAGE) && defined(MBEDTLS_X509_CHECK_EXTENDED_KEY_USAGE))
+#error "MBEDTLS_X509_CHECK_KEY_USAGE and MBEDTLS_X509_CHECK_EXTENDED_KEY_USAGE are needed"
+#endif
+#if !defined(MBEDTLS_SSL_SERVER_NAME_INDICATION)
+#error "MBEDTLS_SSL_SERVER_NAME_INDICATION is needed"
+#endif
 
 #if MBEDTLS_VERSION_NUMBER < 0x03000000
 #define HTEL_MBEDTLS_PRIVATE(member) member
@@ -23,7 +30,9 @@
 /* Unix time in seconds, by the configuration's clock. 0, or HTEL_E_TLS_NO_TIME. */
 int identity_now(const htel_tls_identity *identity, int64_t *now_s);
 
-/* mbedtls_ssl_set_verify's callback, with the htel_tls as context: sees each certificate of the chain. */
+/* mbedtls_ssl_conf_verify's callback, with the identity as context: sees each certificate of the
+ * chain. (The callback of one connection, mbedtls_ssl_set_verify, is passed over by TLS 1.3
+ * in 3.6.) */
 int verify_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
 
 /* The HTEL_E_* for what a handshake step, read or write returned. */

@@ -154,4 +154,5 @@ void htel_paho_stats_get(htel_paho *paho, htel_paho_stats *stats) {
   pthread_mutex_lock(&paho->stats_mutex);
   *stats = paho->stats;
   pthread_mutex_unlock(&paho->stats_mutex);
+  stats->messages_dropped = mail_inbound_dropped(&paho->mail);
 }

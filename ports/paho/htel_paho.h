@@ -5,22 +5,23 @@
  *     htel_posix_port(&posix, htel_paho_link(paho))  the core does the rest
  *     htel_paho_free(paho)                           after htel_close
  *
- * paho has no hook for a transport, so it speaks plain MQTT to a listener inside this process, and a
- * thread carries the bytes on through TLS:
+ * paho has no hook for a transport, so it speaks plain MQTT to a listener inside this process, and
+ * a thread carries the bytes on through TLS:
  *
  *     core --queue--> worker --paho--> 127.0.0.1:ephemeral --worker--> mbedTLS --TCP--> broker
  *
  * What keeps that safe: the listener exists only after the broker has been verified; one connection
  * is taken, and only from a socket that this very process owns (any other is closed unread
- * and counted); the port stays ours until paho's handle is destroyed; paho never reconnects by itself.
+ * and counted); the port stays ours until paho's handle is destroyed; paho never reconnects by
+ * itself.
  *
- * Threads: one worker a link, two of paho's own, and one for each name being resolved. The functions of the
- * htel_link return at once: they take a short lock, and never call paho, the network or the
- * resolver.
+ * Threads: one worker a link, two of paho's own, and one for each name being resolved. The
+ * functions of the htel_link return at once: they take a short lock, and never call paho, the
+ * network or the resolver.
  *
  * What paho does to the whole process: SIGPIPE is set to "ignore"; its trace is cut down to errors,
- * since it would print payloads. Its own trust in the environment (http_proxy) is switched off for our
- * connections. */
+ * since it would print payloads. Its own trust in the environment (http_proxy) is switched off for
+ * our connections. */
 #ifndef HTEL_PAHO_H
 #define HTEL_PAHO_H
 
@@ -49,9 +50,10 @@ int htel_paho_new(htel_paho **paho, const htel_paho_config *config);
 
 const htel_link *htel_paho_link(htel_paho *paho);
 
-/* Ends a connection that is still there (without waiting for the broker) and the worker. `wake` may be called
- * until it returns: free the link before what wakes. NULL is allowed. May take as long as paho needs to stop: up to about a second. A name being
- * resolved is left to end by itself and does not hold this up. */
+/* Ends a connection that is still there (without waiting for the broker) and the worker. `wake` may
+ * be called until it returns: free the link before what wakes. NULL is allowed. May take as long as
+ * paho needs to stop: up to about a second. A name being resolved is left to end by itself and does
+ * not hold this up. */
 void htel_paho_free(htel_paho *paho);
 
 /* For tests and status pages. Any thread. */
@@ -59,12 +61,13 @@ typedef struct htel_paho_stats {
   uint32_t impostors;  /* connections to the listener refused because another process owned them */
   uint32_t handshakes; /* TLS handshakes that succeeded */
   uint32_t resumed;    /* of which resumed a session */
-  uint16_t tunnel_port; /* the listener's port while there is one, else 0 */
+  uint32_t messages_dropped; /* received, but too long or more than wait for next() */
+  uint16_t tunnel_port;      /* the listener's port while there is one, else 0 */
 } htel_paho_stats;
 void htel_paho_stats_get(htel_paho *paho, htel_paho_stats *stats);
 
-/* Reads a PEM file of at most 64 KiB into memory, with a NUL at its end. HTEL_E_TLS_CREDENTIALS when it
- * cannot be read, is empty, too large or no text. htel_pem_free() wipes it. */
+/* Reads a PEM file of at most 64 KiB into memory, with a NUL at its end. HTEL_E_TLS_CREDENTIALS
+ * when it cannot be read, is empty, too large or no text. htel_pem_free() wipes it. */
 int htel_pem_load(const char *path, char **pem);
 void htel_pem_free(char *pem);
 

@@ -360,6 +360,13 @@ uint32_t mail_unacked(mailbox *mail) {
   return count;
 }
 
+uint32_t mail_inbound_dropped(mailbox *mail) {
+  lock(mail);
+  uint32_t count = mail->inbound_dropped;
+  unlock(mail);
+  return count;
+}
+
 /* ---- paho's callbacks' side --------------------------------------------------------------- */
 
 void mail_acked(mail_slot *slot) {

@@ -5,11 +5,12 @@
  *     core    next                 <-  [ events                 ]  <- worker, paho's callbacks
  *     worker                       <-  [ what paho said         ]  <- paho's callbacks
  *
- * One mutex, held for copies only: never while paho, the network or the core's functions are called.
- * An eventfd wakes the worker, config.wake the core; both are called without the mutex.
+ * One mutex, held for copies only: never while paho, the network or the core's functions are
+ * called. An eventfd wakes the worker, config.wake the core; both are called without the mutex.
  *
- * A message holds its slot from publish() until the core has read its ACKED event. So there are never more
- * ACKED events than slots, the ring of events has room for all of them, and none is ever lost. */
+ * A message holds its slot from publish() until the core has read its ACKED event. So there are
+ * never more ACKED events than slots, the ring of events has room for all of them, and none is ever
+ * lost. */
 #ifndef HTEL_PAHO_MAILBOX_H
 #define HTEL_PAHO_MAILBOX_H
 
@@ -17,8 +18,9 @@
 
 #include "healthtel/healthtel.h"
 
-#define MAIL_SLOTS 128u               /* messages between publish() and ACKED */
-#define MAIL_BYTES_MAX (256u * 1024u) /* their payloads; less than the tunnel's socket buffers hold */
+#define MAIL_SLOTS 128u /* messages between publish() and ACKED */
+#define MAIL_BYTES_MAX \
+  (256u * 1024u) /* their payloads; less than the tunnel's socket buffers hold */
 #define MAIL_PAYLOAD_MAX 61440u
 #define MAIL_INBOUND 64u /* received messages that wait for next(); newer ones are dropped */
 #define MAIL_TOPIC_CHARS_MAX 255u
@@ -126,10 +128,11 @@ int mail_begin(mailbox *mail, mail_session *session);
 void mail_up(mailbox *mail);
 void mail_down(mailbox *mail, int error); /* paho's handle must be gone: no more callbacks */
 
-/* The oldest queued message, or NULL. The payload becomes the caller's, to free(); the slot may be looked at
- * until paho has taken the message, since it may then be acknowledged and used again. */
+/* The oldest queued message, or NULL. The payload becomes the caller's, to free(); the slot may be
+ * looked at until paho has taken the message, since it may then be acknowledged and used again. */
 mail_slot *mail_take(mailbox *mail, uint8_t **payload);
 uint32_t mail_unacked(mailbox *mail);
+uint32_t mail_inbound_dropped(mailbox *mail);
 
 /* ---- paho's callbacks' side --------------------------------------------------------------- */
 void mail_acked(mail_slot *slot);

@@ -89,7 +89,8 @@ static int mqtt_connect(mqtt_client *client, const mail_session *session, const 
   options.cleansession = 1;
   options.maxInflight = IN_FLIGHT_MAX;
   options.automaticReconnect = 0;
-  options.connectTimeout = (int)(connect_timeout_ms / 1000) + 1; /* the worker keeps the exact one */
+  options.connectTimeout =
+      (int)(connect_timeout_ms / 1000) + 1; /* the worker keeps the exact one */
   options.will = &will;
   options.httpProxy = proxy; /* see paho_tunnel.h */
   options.onSuccess = on_connected;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* paho_mqtt.h - one MQTT connection by paho.mqtt.c, over the tunnel.
  *
- * A new handle for each connection (a used one may crash in its reconnect code up to 1.3.12), no persistence, no
- * reconnecting, MQTT 3.1.1. Calls take paho's own lock, which another of paho's clients in this
- * process may hold for seconds while it resolves a name: only the worker makes them. What paho
- * says arrives in the mailbox, from paho's threads, until mqtt_end() has returned. */
+ * A new handle for each connection (a used one may crash in its reconnect code up to 1.3.12), no
+ * persistence, no reconnecting, MQTT 3.1.1. Calls take paho's own lock, which another of paho's
+ * clients in this process may hold for seconds while it resolves a name: only the worker makes
+ * them. What paho says arrives in the mailbox, from paho's threads, until mqtt_end() has returned.
+ */
 #ifndef HTEL_PAHO_MQTT_H
 #define HTEL_PAHO_MQTT_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* paho_pem.c - PEM files, which come from outside, into memory: bounded, and wiped when done with. */
+/* paho_pem.c - PEM files, which come from outside, into memory: bounded, and wiped when done with.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
  *     paho <-> tunnel --[ up   ]--> TLS <-> broker
  *                     <-[ down ]--
  *
- * Two buffers of fixed size; a full one stops the reading on its other side. Round by round: move bytes,
- * hear what paho said, hand it messages, see whether it is time to end, wait. */
+ * Two buffers of fixed size; a full one stops the reading on its other side. Round by round: move
+ * bytes, hear what paho said, hand it messages, see whether it is time to end, wait. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +18,8 @@
 #define CLOSE_ACK_MS 2000u /* for acknowledgements, before DISCONNECT */
 #define CLOSE_MS 5000u     /* for the whole goodbye */
 #define VERDICT_MS 2000u   /* for paho to make out why the broker hung up */
-/* paho sends its PINGREQ one keep-alive after the last packet and up to two seconds late: shorter silences
- * mean nothing when the keep-alive is only a few seconds. */
+/* paho sends its PINGREQ one keep-alive after the last packet and up to two seconds late: shorter
+ * silences mean nothing when the keep-alive is only a few seconds. */
 #define PING_LATE_MS 3000u
 
 enum { FD_WAKE, FD_TLS, FD_TUNNEL, FD_LISTENER, FD_COUNT };
@@ -38,15 +38,15 @@ typedef struct pump {
   buffer up, down;
   bool preamble_done;
   bool subscribing, is_up;
-  bool tunnel_ended;      /* paho has closed its end */
-  bool tunnel_told;       /* we have closed ours, in our direction */
-  int tls_error;          /* why TLS ended, 0 before */
-  uint64_t ended_ms;      /* when one of the two ended first, 0 before */
-  uint64_t heard_ms;      /* last bytes from the broker */
-  uint64_t close_ms;      /* when close() was asked for, 0 before */
+  bool tunnel_ended; /* paho has closed its end */
+  bool tunnel_told;  /* we have closed ours, in our direction */
+  int tls_error;     /* why TLS ended, 0 before */
+  uint64_t ended_ms; /* when one of the two ended first, 0 before */
+  uint64_t heard_ms; /* last bytes from the broker */
+  uint64_t close_ms; /* when close() was asked for, 0 before */
   bool disconnecting;
   uint32_t impostors_told; /* already in the link's statistics */
-  bool moved;             /* this round moved bytes: do not wait yet */
+  bool moved;              /* this round moved bytes: do not wait yet */
 } pump;
 
 static void consume(buffer *buf, size_t size) {
@@ -84,8 +84,8 @@ static void tunnel_write(pump *self) {
 
 static void tls_read(pump *self) {
   while (self->tls_error == 0 && self->down.used < BUFFER_BYTES) {
-    int n =
-        htel_tls_read(self->tls, self->down.bytes + self->down.used, BUFFER_BYTES - self->down.used);
+    int n = htel_tls_read(self->tls, self->down.bytes + self->down.used,
+                          BUFFER_BYTES - self->down.used);
     if (n == 0) {
       return;
     }
@@ -141,13 +141,10 @@ static int connack_error(int code) {
   switch (code) {
     case 1: /* protocol version */
     case 2: /* client id */
-    case 3: /* server unavailable */
-      return HTEL_E_REFUSED;
+    case 3: /* server unavailable */ return HTEL_E_REFUSED;
     case 4: /* user name or password */
-    case 5: /* not authorized */
-      return HTEL_E_UNAUTHORIZED;
-    default:
-      return HTEL_E_LINK_LOST;
+    case 5: /* not authorized */ return HTEL_E_UNAUTHORIZED;
+    default: return HTEL_E_LINK_LOST;
   }
 }
 
@@ -195,7 +192,8 @@ static int messages_send(pump *self) {
   return 0;
 }
 
-/* ---- Ending ----------------------------------------------------------------------------------- */
+/* ---- Ending -----------------------------------------------------------------------------------
+ */
 
 /* HTEL_E_AGAIN: goes on; otherwise the result of the pump. */
 static int close_check(pump *self, uint64_t now_ms) {
@@ -267,7 +265,8 @@ static int end_check(pump *self) {
   return now_ms >= deadline_ms(self) ? deadline_error(self) : HTEL_E_AGAIN;
 }
 
-/* ---- The loop --------------------------------------------------------------------------------- */
+/* ---- The loop ---------------------------------------------------------------------------------
+ */
 
 static void stats_update(pump *self) {
   pthread_mutex_lock(&self->paho->stats_mutex);

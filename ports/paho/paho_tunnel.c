@@ -3,6 +3,7 @@
 #include "paho_tunnel.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +12,12 @@
 
 #include "healthtel/error.h"
 
-#define ACCEPTS_MAX 16u     /* at one call */
-#define BACKLOG 16          /* impostors that knock at once must not keep paho out */
+#define ACCEPTS_MAX 16u       /* at one call */
+#define BACKLOG 16            /* impostors that knock at once must not keep paho out */
 #define DESCRIPTORS_MAX 65536 /* looked through where /proc is missing */
 #define PREAMBLE_BYTES_MAX 1024u
-/* paho notices room for an unfinished write only once a second: let all that may be in flight fit. */
+/* paho notices room for an unfinished write only once a second: let all that may be in flight fit.
+ */
 #define SOCKET_BUFFER_BYTES (512 * 1024)
 
 int tunnel_listen(tunnel *tun) {
@@ -57,19 +59,20 @@ static bool is_other_end(int fd, const struct sockaddr_in *peer, const struct so
          remote_size == sizeof remote && same(&remote, self);
 }
 
-static bool is_ours(const struct sockaddr_in *peer, const struct sockaddr_in *self) {
+/* This process's descriptor of the other end, or -1: the connection is someone else's. */
+static int other_end(const struct sockaddr_in *peer, const struct sockaddr_in *self) {
+  int found = -1;
   DIR *descriptors = opendir("/proc/self/fd");
   if (descriptors == NULL) {
-    bool found = false;
-    for (int fd = 0; fd < DESCRIPTORS_MAX && !found; fd++) {
-      found = is_other_end(fd, peer, self);
+    for (int fd = 0; fd < DESCRIPTORS_MAX && found < 0; fd++) {
+      found = is_other_end(fd, peer, self) ? fd : -1;
     }
     return found;
   }
-  bool found = false;
   const struct dirent *entry;
-  while (!found && (entry = readdir(descriptors)) != NULL) {
-    found = entry->d_name[0] != '.' && is_other_end(atoi(entry->d_name), peer, self);
+  while (found < 0 && (entry = readdir(descriptors)) != NULL) {
+    int fd = entry->d_name[0] != '.' ? atoi(entry->d_name) : -1;
+    found = fd >= 0 && is_other_end(fd, peer, self) ? fd : -1;
   }
   closedir(descriptors);
   return found;
@@ -82,12 +85,17 @@ static void refuse(tunnel *tun, int fd) {
   tun->impostors++;
 }
 
-static void welcome(tunnel *tun, int fd) {
+static void welcome(tunnel *tun, int fd, int paho_fd) {
   static const char answer[] = "HTTP/1.1 200 OK\r\n\r\n";
   int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  /* Before paho has asked: it then finds the answer at once, and does not sleep. A fresh socket has room
-   * for 19 bytes; if it fails, so will the connection. */
+  /* What paho leaves out for its own: without the one, a burst may wait 40 ms for a delayed
+   * acknowledgement; without the other, programs that this process starts could write to the
+   * tunnel. */
+  setsockopt(paho_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  fcntl(paho_fd, F_SETFD, FD_CLOEXEC);
+  /* Before paho has asked: it then finds the answer at once, and does not sleep. A fresh socket has
+   * room for 19 bytes; if it fails, so will the connection. */
   ssize_t n = send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL);
   (void)n;
   tun->fd = fd;
@@ -101,8 +109,9 @@ void tunnel_accept(tunnel *tun) {
     if (fd < 0) {
       return;
     }
-    if (tun->fd < 0 && size == sizeof peer && is_ours(&peer, &tun->address)) {
-      welcome(tun, fd);
+    int paho_fd = tun->fd < 0 && size == sizeof peer ? other_end(&peer, &tun->address) : -1;
+    if (paho_fd >= 0) {
+      welcome(tun, fd, paho_fd);
     } else {
       refuse(tun, fd);
     }

@@ -6,12 +6,12 @@
  * that is, has our peer's address as its own and our address as its peer. Four numbers
  * name a TCP connection and no two connections share them. Everything else is closed unread.
  *
- * The listener stays open, refusing, until paho's handle is gone: were the port free, another process
- * could take it, and wait there for paho.
+ * The listener stays open, refusing, until paho's handle is gone: were the port free, another
+ * process could take it, and wait there for paho.
  *
- * paho obeys the environment variable http_proxy, and would take everything it sends, in plain text, to whoever
- * that names. Only a proxy given in its options goes before it. So the tunnel is given to paho
- * as its proxy, and answers its HTTP CONNECT. */
+ * paho obeys the environment variable http_proxy, and would take everything it sends, in plain
+ * text, to whoever that names. Only a proxy given in its options goes before it. So the tunnel is
+ * given to paho as its proxy, and answers its HTTP CONNECT. */
 #ifndef HTEL_PAHO_TUNNEL_H
 #define HTEL_PAHO_TUNNEL_H
 
@@ -21,7 +21,7 @@
 
 typedef struct tunnel {
   int listen_fd;
-  int fd; /* the connection with paho, -1 before */
+  int fd;                     /* the connection with paho, -1 before */
   struct sockaddr_in address; /* of the listener */
   uint32_t impostors;
 } tunnel;
@@ -37,8 +37,8 @@ uint16_t tunnel_port(const tunnel *tun);
  * one call. */
 void tunnel_accept(tunnel *tun);
 
-/* Length of the proxy request that `bytes` begin with, with all that belongs to it; 0: not complete yet;
- * HTEL_E_PROTOCOL: it is none. */
+/* Length of the proxy request that `bytes` begin with, with all that belongs to it; 0: not complete
+ * yet; HTEL_E_PROTOCOL: it is none. */
 int tunnel_preamble(const uint8_t *bytes, size_t size);
 
 void tunnel_close(tunnel *tun);

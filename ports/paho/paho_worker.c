@@ -26,8 +26,8 @@ void worker_wait(htel_paho *paho, struct pollfd *fds, nfds_t count, uint64_t unt
   mail_wake_clear(&paho->mail);
 }
 
-/* Waits for one descriptor. 0: ready, or worth looking; HTEL_E_CLOSED: the core or htel_paho_free wants an
- * end; `late`: the time is over. */
+/* Waits for one descriptor. 0: ready, or worth looking; HTEL_E_CLOSED: the core or htel_paho_free
+ * wants an end; `late`: the time is over. */
 static int wait_for(htel_paho *paho, int fd, short events, uint64_t until_ms, int late) {
   struct pollfd fds[2] = {[1] = {.fd = fd, .events = events}};
   worker_wait(paho, fds, 2, until_ms);
@@ -47,8 +47,7 @@ static int step_resolve(htel_paho *paho, resolve_list *list) {
   }
   int rc;
   while ((rc = resolve_result(paho->job, list)) == HTEL_E_AGAIN) {
-    int waited =
-        wait_for(paho, resolve_fd(paho->job), POLLIN, paho->deadline_ms, HTEL_E_RESOLVE);
+    int waited = wait_for(paho, resolve_fd(paho->job), POLLIN, paho->deadline_ms, HTEL_E_RESOLVE);
     if (waited != 0) {
       return waited; /* the job goes on by itself; the next attempt finds it */
     }
@@ -110,8 +109,9 @@ static int step_tls(htel_paho *paho, htel_tls *tls, const htel_socket *sock) {
   return rc;
 }
 
-/* Says that nothing follows, and waits until the broker has hung up too: were the socket closed with bytes
- * unread, the kernel would send a reset, and the broker might lose our DISCONNECT and publish the will. */
+/* Says that nothing follows, and waits until the broker has hung up too: were the socket closed
+ * with bytes unread, the kernel would send a reset, and the broker might lose our DISCONNECT and
+ * publish the will. */
 static void farewell(htel_paho *paho, htel_tls *tls, const htel_socket *sock) {
   if (htel_tls_close_notify(tls) != 0) {
     return;

@@ -15,7 +15,7 @@
 #include "htel_tls.h"
 #include "paho_mailbox.h"
 #include "paho_mqtt.h"
-#include "paho_resolve.h"
+#include "posix_resolve.h"
 
 struct htel_paho {
   htel_link link;
@@ -31,7 +31,7 @@ struct htel_paho {
 
   /* The worker's own. */
   htel_tls_identity identity;
-  resolve_job *job; /* may outlive a connection, see paho_resolve.h */
+  resolve_job *job; /* may outlive a connection, see posix_resolve.h */
   mail_session session;
   uint64_t deadline_ms; /* of coming up */
 
@@ -45,12 +45,12 @@ void *worker_main(void *arg);
 /* Milliseconds of a clock that goes on in sleep. */
 uint64_t worker_now_ms(void);
 
-/* Until one of `fds` is ready, the worker is woken, or `until_ms`. The first of `fds` is filled in here with
- * the worker's own eventfd. */
+/* Until one of `fds` is ready, the worker is woken, or `until_ms`. The first of `fds` is filled in
+ * here with the worker's own eventfd. */
 void worker_wait(htel_paho *paho, struct pollfd *fds, nfds_t count, uint64_t until_ms);
 
-/* Carries one MQTT session over a verified TLS connection, to its end. Returns why it ended; 0 when it was
- * closed in good order. */
+/* Carries one MQTT session over a verified TLS connection, to its end. Returns why it ended; 0 when
+ * it was closed in good order. */
 int pump_run(htel_paho *paho, htel_tls *tls, int tls_fd);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* htel_posix.c - clock, random bytes, UTC, wake-up, and the port made of them.
  *
- * Waking must be cheap (record functions do it) and safe in a signal handler: an eventfd, and a flag that
- * spares the system call while a wake-up is already on its way. The waiter first empties the
- * eventfd and then clears the flag. A wake between the two is not written, but it need not be: this
- * waiter is about to return, and its caller polls. The other order would lose wake-ups. */
+ * Waking must be cheap (record functions do it) and safe in a signal handler: an eventfd, and a
+ * flag that spares the system call while a wake-up is already on its way. The waiter first empties
+ * the eventfd and then clears the flag. A wake between the two is not written, but it need not be:
+ * this waiter is about to return, and its caller polls. The other order would lose wake-ups. */
 #include "htel_posix.h"
 
 #include <errno.h>
@@ -74,15 +74,17 @@ static int boot_begin(void *ctx, htel_boot *boot) {
   if (record.number == UINT64_MAX) {
     return HTEL_E_STORE;
   }
-  boot_record next = {.number = record.number + 1, .clean = false};
+  uint64_t unclean_first = record.unclean_first;
+  boot_record next = {.number = record.number + 1};
+  next.unclean_first = unclean_first != 0 ? unclean_first : next.number;
   int rc = boot_write(posix->boot_file, &next);
   if (rc != 0) {
     return rc;
   }
   posix->boot = next.number;
   boot->number = next.number;
-  boot->previous_unclean = found == 1 && !record.clean;
-  boot->previous = boot->previous_unclean ? record.number : 0;
+  boot->unclean = unclean_first != 0;
+  boot->unclean_first = unclean_first;
   return 0;
 }
 
@@ -91,7 +93,7 @@ static int boot_end(void *ctx) {
   if (posix->boot == 0) {
     return HTEL_E_STORE;
   }
-  return boot_write(posix->boot_file, &(boot_record){.number = posix->boot, .clean = true});
+  return boot_write(posix->boot_file, &(boot_record){.number = posix->boot});
 }
 
 int htel_posix_open(htel_posix *posix, const char *boot_file) {
@@ -154,13 +156,20 @@ void htel_posix_wake(void *posix) {
   errno = saved;
 }
 
+void htel_posix_watch(htel_posix *posix, int fd, short events) {
+  posix->watch_fd = fd;
+  posix->watch_events = events;
+}
+
 void htel_posix_wait(htel_posix *posix, uint32_t ms) {
-  struct pollfd fd = {.fd = posix->wake_fd, .events = POLLIN};
+  struct pollfd fds[2] = {{.fd = posix->wake_fd, .events = POLLIN},
+                          {.fd = posix->watch_fd, .events = posix->watch_events}};
+  nfds_t count_fds = posix->watch_events != 0 ? 2 : 1;
+  posix->watch_events = 0;
   /* A signal ends the wait early: its handler may have recorded something. */
-  if (poll(&fd, 1, ms > INT32_MAX ? INT32_MAX : (int)ms) > 0) {
-    uint64_t count;
-    ssize_t n = read(posix->wake_fd, &count, sizeof count);
-    (void)n;
-  }
+  (void)poll(fds, count_fds, ms > INT32_MAX ? INT32_MAX : (int)ms);
+  uint64_t count;
+  ssize_t n = read(posix->wake_fd, &count, sizeof count); /* would block when nothing woke it */
+  (void)n;
   atomic_exchange(&posix->woken, false);
 }

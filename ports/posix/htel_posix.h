@@ -16,16 +16,16 @@
  *     for (;;) htel_posix_wait(&posix, htel_poll(tel));
  *
  * Clock: CLOCK_BOOTTIME, which goes on while the machine sleeps.
- * UTC: CLOCK_REALTIME; not known (HTEL_E_AGAIN) while it shows a year before 2024, since a clock older
- * than this library was never set (boards without a battery begin in 1970 or at their build date).
- * Its uncertainty is the kernel's own bound while something disciplines the clock (NTP, PTP), otherwise
- * HTEL_POSIX_UNSYNC_MS.
+ * UTC: CLOCK_REALTIME; not known (HTEL_E_AGAIN) while it shows a year before 2024, since a clock
+ * older than this library was never set (boards without a battery begin in 1970 or at their build
+ * date). Its uncertainty is the kernel's own bound while something disciplines the clock (NTP,
+ * PTP), otherwise HTEL_POSIX_UNSYNC_MS.
  *
- * The boot file holds the boot number and whether that boot ended cleanly, with a checksum. It is
+ * The boot file holds the boot number and since when boots did not end cleanly, with a checksum. It is
  * replaced whole (written beside, synced, renamed, directory synced), so a power cut leaves the old
- * or the new one. A lock on `<boot_file>.lock` is held while open, and is given up by the kernel when the
- * process dies: two processes with one identity are refused. A file that does not read back right
- * is an error and stays as it is: beginning again at 0 would give frame keys twice. */
+ * or the new one. A lock on `<boot_file>.lock` is held while open, and is given up by the kernel
+ * when the process dies: two processes with one identity are refused. A file that does not read
+ * back right is an error and stays as it is: beginning again at 0 would give frame keys twice. */
 #ifndef HTEL_POSIX_H
 #define HTEL_POSIX_H
 
@@ -47,17 +47,19 @@ typedef atomic_bool htel_posix_flag;
 
 /* The caller's; the members are for the functions below. Must not move while open. */
 typedef struct htel_posix {
-  int wake_fd; /* eventfd */
-  int lock_fd; /* holds the lock on the boot file, -1 without one */
+  int wake_fd;           /* eventfd */
+  int lock_fd;           /* holds the lock on the boot file, -1 without one */
   htel_posix_flag woken; /* a wake-up is on its way: another needs no system call */
-  uint64_t boot;     /* the number given last, 0 before */
+  int watch_fd;          /* ends the next wait too, */
+  short watch_events;    /* on these of poll()'s events; 0: nothing is watched */
+  uint64_t boot;         /* the number given last, 0 before */
   char boot_file[HTEL_POSIX_PATH_CHARS_MAX + 1];
 } htel_posix;
 
-/* `boot_file`: where the boot number lives, in a directory that this process may write; created when
- * missing, beginning with boot 1. NULL: no file; the core then takes random boot numbers and cannot tell an
- * unclean stop. HTEL_E_STORE: another process has it open, or the directory cannot be
- * written. HTEL_E_ARGUMENT: path empty or longer than HTEL_POSIX_PATH_CHARS_MAX. */
+/* `boot_file`: where the boot number lives, in a directory that this process may write; created
+ * when missing, beginning with boot 1. NULL: no file; the core then takes random boot numbers and
+ * cannot tell an unclean stop. HTEL_E_STORE: another process has it open, or the directory cannot
+ * be written. HTEL_E_ARGUMENT: path empty or longer than HTEL_POSIX_PATH_CHARS_MAX. */
 int htel_posix_open(htel_posix *posix, const char *boot_file);
 void htel_posix_close(htel_posix *posix);
 
@@ -65,12 +67,17 @@ void htel_posix_close(htel_posix *posix);
  * Keep the struct as long as the client. `link` is kept by reference. */
 htel_port htel_posix_port(htel_posix *posix, const htel_link *link);
 
-/* Ends the wait that is under way, or the next one. Any thread, any signal handler; keeps errno. The
- * argument is a htel_posix (void *, so that it fits where a function with a context is wanted). */
+/* Ends the wait that is under way, or the next one. Any thread, any signal handler; keeps errno.
+ * The argument is a htel_posix (void *, so that it fits where a function with a context is wanted).
+ */
 void htel_posix_wake(void *posix);
 
 /* Sleeps until woken or until `ms` have passed. One thread at a time. */
 void htel_posix_wait(htel_posix *posix, uint32_t ms);
+
+/* The next wait, and that one only, also ends when `fd` has one of poll()'s `events`, or an error.
+ * For links that work in the polling thread itself; call it in that thread. */
+void htel_posix_watch(htel_posix *posix, int fd, short events);
 
 /* ---- A thread that polls ----------------------------------------------------------- */
 
@@ -88,8 +95,8 @@ typedef struct htel_posix_runner {
 } htel_posix_runner;
 
 /* Starts the thread. From here on only the record functions may be called on `tel` without the lock
- * below. All signals are blocked in the thread: handlers run in the application's own. HTEL_E_MEMORY when
- * the system refuses a thread. */
+ * below. All signals are blocked in the thread: handlers run in the application's own.
+ * HTEL_E_MEMORY when the system refuses a thread. */
 int htel_posix_runner_start(htel_posix_runner *runner, htel *tel, htel_posix *posix);
 
 /* Ends the polling with htel_close(tel, timeout_ms), called until it is done, and joins the thread.

@@ -2,9 +2,8 @@
 /* htel_socket.h - a TCP connection as a byte stream: never blocks, never raises SIGPIPE.
  *
  *     htel_socket_connect(&sock, address, size)   -> 0
- *     htel_socket_finish(&sock)                   -> HTEL_E_AGAIN..., 0     (wait for POLLOUT between)
- *     htel_stream stream = htel_socket_stream(&sock);
- *     htel_socket_close(&sock)
+ *     htel_socket_finish(&sock)                   -> HTEL_E_AGAIN..., 0     (wait for POLLOUT
+ * between) htel_stream stream = htel_socket_stream(&sock); htel_socket_close(&sock)
  *
  * Names are resolved elsewhere (getaddrinfo blocks). TCP_NODELAY is set, since frames are whole
  * messages, and close-on-exec. */

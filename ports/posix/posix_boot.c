@@ -18,30 +18,39 @@
 #include "healthtel/decode.h"
 #include "htel_posix.h"
 
-#define LINE_CHARS 53u /* with the newline */
-#define CRC_AT 44u     /* what comes before is covered by the checksum */
+#define LINE_CHARS 68u /* with the newline */
+#define CRC_AT 59u     /* what comes before is covered by the checksum */
 #define PATH_ROOM (HTEL_POSIX_PATH_CHARS_MAX + 8u) /* for a suffix */
 
 static void line_format(char line[LINE_CHARS + 1], const boot_record *record) {
-  char number[21];
-  snprintf(number, sizeof number, "%020" PRIu64, record->number);
-  snprintf(line, LINE_CHARS + 1, "healthtel-boot 1 %s %s ", number,
-           record->clean ? "clean" : "open ");
+  char numbers[43];
+  snprintf(numbers, sizeof numbers, "%020" PRIu64 " %020" PRIu64, record->number,
+           record->unclean_first);
+  snprintf(line, LINE_CHARS + 1, "healthtel-boot 1 %s ", numbers);
   uint32_t crc = htel_crc32(0, line, CRC_AT);
   snprintf(line + CRC_AT, LINE_CHARS + 1 - CRC_AT, "%08" PRIx32 "\n", crc);
 }
 
-/* Reads the number and the state, spells the line anew and compares: only the exact line passes. */
-static int line_parse(const char line[LINE_CHARS], boot_record *record) {
-  record->number = 0;
+/* 20 digits. */
+static int number_parse(const char *digits, uint64_t *number) {
+  *number = 0;
   for (unsigned i = 0; i < 20; i++) {
-    unsigned digit = (unsigned)(unsigned char)line[17 + i] - '0';
-    if (digit > 9 || record->number > (UINT64_MAX - digit) / 10) {
+    unsigned digit = (unsigned)(unsigned char)digits[i] - '0';
+    if (digit > 9 || *number > (UINT64_MAX - digit) / 10) {
       return HTEL_E_STORE;
     }
-    record->number = record->number * 10 + digit;
+    *number = *number * 10 + digit;
   }
-  record->clean = line[38] == 'c';
+  return 0;
+}
+
+/* Reads the numbers, spells the line anew and compares: only the exact line passes. */
+static int line_parse(const char line[LINE_CHARS], boot_record *record) {
+  if (number_parse(line + 17, &record->number) != 0 ||
+      number_parse(line + 38, &record->unclean_first) != 0 ||
+      record->unclean_first > record->number) {
+    return HTEL_E_STORE;
+  }
   char expected[LINE_CHARS + 1];
   line_format(expected, record);
   return memcmp(line, expected, LINE_CHARS) == 0 && record->number > 0 ? 0 : HTEL_E_STORE;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* posix_runner.c - the thread that polls a client. See htel_posix.h.
  *
- * The lock is a ticket: the poller takes it again at once when there is much to do, and with a plain
- * mutex the others could wait for ever. */
+ * The lock is a ticket: the poller takes it again at once when there is much to do, and with a
+ * plain mutex the others could wait for ever. */
 #include <signal.h>
 #include <string.h>
 

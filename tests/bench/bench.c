@@ -79,7 +79,8 @@ static double time_operation(const bench_operation *op, bench *b) {
   return spent_ns > 0 ? units * 1e9 / (double)spent_ns : -1;
 }
 
-static void print_json(const bench_count *counts, const double *per_second, bool timed) {
+static void print_json(const bench_count *counts, const double *per_second, bool timed,
+                       const bench_memory *memory) {
   printf("{\"suite\": \"core\", \"compiler\": \"%s\", \"flags\": \"%s\", \"operations\": [",
          __VERSION__, BENCH_FLAGS);
   for (size_t i = 1; i < bench_operation_count; i++) {
@@ -90,10 +91,15 @@ static void print_json(const bench_count *counts, const double *per_second, bool
     if (timed) printf(", \"per_second\": %.0f", per_second[i]);
     printf("}");
   }
-  printf("\n]}\n");
+  printf(
+      "\n],\n \"memory_bytes\": {\"all\": %u, \"outbox\": %u, \"ring\": %u, \"zlib\": %u, "
+      "\"rest\": %u}}\n",
+      (unsigned)memory->all, (unsigned)memory->outbox, (unsigned)memory->ring,
+      (unsigned)memory->zlib, (unsigned)memory->rest);
 }
 
-static void print_table(const bench_count *counts, const double *per_second, bool timed) {
+static void print_table(const bench_count *counts, const double *per_second, bool timed,
+                        const bench_memory *memory) {
   printf("%-13s %-12s %13s %6s %14s\n", "operation", "unit", "instructions", "bar",
          timed ? "units/s" : "");
   for (size_t i = 1; i < bench_operation_count; i++) {
@@ -104,6 +110,11 @@ static void print_table(const bench_count *counts, const double *per_second, boo
     printf("%-13s %-12s %13.1f %6s %14s  %s\n", op->name, op->unit, counts[i].instructions, bar,
            speed, op->what);
   }
+  printf(
+      "memory of one ECG, three numerics, 32 KiB of outbox: %u bytes (outbox %u, ring %u, "
+      "zlib %u, batches and state %u)\n",
+      (unsigned)memory->all, (unsigned)memory->outbox, (unsigned)memory->ring,
+      (unsigned)memory->zlib, (unsigned)memory->rest);
 }
 
 static bool over_bar(const bench_count *counts) {
@@ -137,7 +148,8 @@ int main(int argc, char **argv) {
     if (per_second[i] < 0) rc = -1;
   }
   bench_close(b);
-  if (rc != 0) return 1;
-  (o.json ? print_json : print_table)(counts, per_second, !o.check);
+  bench_memory memory;
+  if (rc != 0 || bench_memory_get(&memory) != 0) return 1;
+  (o.json ? print_json : print_table)(counts, per_second, !o.check, &memory);
   return over_bar(counts) ? 1 : 0;
 }

@@ -42,4 +42,10 @@ int bench_count_all(const char *recording_path, bench_count *counts);
 /* What that child does. Its exit status. */
 int bench_count_child(bench *b);
 
+/* Bytes of RAM of a bedside monitor (memory.c). 0 or -1. */
+typedef struct bench_memory {
+  uint32_t all, outbox, ring, zlib, rest; /* rest: batches, columns, state */
+} bench_memory;
+int bench_memory_get(bench_memory *memory);
+
 #endif

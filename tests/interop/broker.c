@@ -137,12 +137,12 @@ int process_run(const char *log, const char *const arguments[]) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* ---- Ports ------------------------------------------------------------------------------------ */
+/* ---- Ports ------------------------------------------------------------------------------------
+ */
 
 uint16_t port_free(void) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  struct sockaddr_in address = {.sin_family = AF_INET,
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof address;
   assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
   assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
@@ -152,9 +152,8 @@ uint16_t port_free(void) {
 
 static bool port_open(uint16_t port) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  struct sockaddr_in address = {.sin_family = AF_INET,
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                .sin_port = htons(port)};
+  struct sockaddr_in address = {
+      .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
   bool open = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
   close(fd);
   return open;
@@ -169,7 +168,8 @@ bool port_wait(uint16_t port) {
   return false;
 }
 
-/* ---- The broker --------------------------------------------------------------------------------- */
+/* ---- The broker ---------------------------------------------------------------------------------
+ */
 
 void broker_certs(char path[BROKER_PATH_MAX], ...) {
   directory_make(path);
@@ -209,7 +209,8 @@ static void broker_configure(const broker *self, const char *certs, const char *
           "require_certificate true\n"
           "use_identity_as_username true\n"
           "allow_anonymous false\n"
-          "acl_file " HTEL_TEST_SOURCE "/examples/mosquitto.acl\n"
+          "acl_file " HTEL_TEST_SOURCE
+          "/examples/mosquitto.acl\n"
           "persistence false\n"
           "log_dest stderr\n"
           "%s\n",

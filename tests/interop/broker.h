@@ -6,8 +6,8 @@
  *     broker_kill(&broker); broker_restart(&broker)        SIGKILL, and the same port again
  *     broker_stop(&broker)
  *
- * Each has a port and a temporary directory of its own, waits are bounded, and servers die with the test
- * (PR_SET_PDEATHSIG). Failures are reported by cmocka. */
+ * Each has a port and a temporary directory of its own, waits are bounded, and servers die with the
+ * test (PR_SET_PDEATHSIG). Failures are reported by cmocka. */
 #ifndef HTEL_TEST_BROKER_H
 #define HTEL_TEST_BROKER_H
 
@@ -31,8 +31,8 @@ void directory_remove(const char *path);
  * certs.sh follow, NULL at the end. */
 void broker_certs(char path[BROKER_PATH_MAX], ...);
 
-/* mosquitto on a free port with certificates of `certs`; a device may write and read its own topics alone, as
- * examples/mosquitto.acl says. `extra`: more lines of configuration, or "". */
+/* mosquitto on a free port with certificates of `certs`; a device may write and read its own topics
+ * alone, as examples/mosquitto.acl says. `extra`: more lines of configuration, or "". */
 void broker_start(broker *self, const char *certs, const char *extra);
 void broker_kill(broker *self);    /* SIGKILL, waits until it is gone */
 void broker_restart(broker *self); /* after broker_kill */

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # link_bad_certs.sh DIR - beside what certs.sh made in DIR, what a client must refuse:
 #   expired future othername otherca selfsigned weakkey weakhash usage revoked   (.crt, .key)
-#   crl.pem, which lists `revoked`; crl-old.pem, out of date; otherca-ca.crt, which signed `otherca` and stranger
-#   stranger   a client certificate that the broker's CA did not sign
+#   stranger      a client certificate that the broker's CA did not sign
+#   otherca-ca    which signed `otherca` and `stranger`
+#   crl.pem, which lists `revoked`; crl-old.pem, out of date
 set -eu
 umask 077
 cd "$1"
@@ -77,10 +78,11 @@ sign weakkey server
 ec weakhash
 sign weakhash server -md sha1
 ec selfsigned
-ssl req -x509 -new -key selfsigned.key -subj "/CN=localhost" -days 30 -addext subjectAltName=DNS:localhost \
-  -out selfsigned.crt
+ssl req -x509 -new -key selfsigned.key -subj "/CN=localhost" -days 30 \
+  -addext subjectAltName=DNS:localhost -out selfsigned.crt
 ec otherca-ca
-ssl req -x509 -new -key otherca-ca.key -subj "/CN=healthtel throw-away CA" -days 30 -out otherca-ca.crt
+ssl req -x509 -new -key otherca-ca.key -subj "/CN=healthtel throw-away CA" -days 30 \
+  -out otherca-ca.crt
 for name in otherca stranger; do
   ec $name
   ssl req -new -key $name.key -subj "/CN=localhost" -out caconf/req

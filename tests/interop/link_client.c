@@ -30,6 +30,32 @@ static char *pem(const char *dir, const char *name, const char *suffix) {
   return text;
 }
 
+static void mqtt_new(link_client *self, const htel_paho_config *from) {
+  htel_dial_config dial = {.host = from->host,
+                           .port = from->port,
+                           .ca_pem = from->ca_pem,
+                           .cert_pem = from->cert_pem,
+                           .key_pem = from->key_pem,
+                           .crl_pem = from->crl_pem,
+                           .alpn = from->alpn,
+                           .posix = &self->posix};
+  assert_int_equal(htel_dial_new(&self->dial, &dial), 0);
+  htel_port port = htel_posix_port(&self->posix, NULL);
+  self->mqtt_config = (htel_mqtt_config){.transport = htel_dial_transport(self->dial),
+                                         .tick_ms = port.tick_ms,
+                                         .tick_ctx = port.ctx,
+                                         .buffer = self->mqtt_buffer,
+                                         .buffer_size = sizeof self->mqtt_buffer,
+                                         .connect_timeout_ms = from->connect_timeout_ms};
+  assert_int_equal(htel_mqtt_init(&self->mqtt, &self->mqtt_config), 0);
+  self->link = htel_mqtt_link(&self->mqtt);
+}
+
+static void paho_new(link_client *self, const htel_paho_config *config) {
+  assert_int_equal(htel_paho_new(&self->paho, config), 0);
+  self->link = htel_paho_link(self->paho);
+}
+
 void link_client_new(link_client *self, const link_client_options *options) {
   memset(self, 0, sizeof *self);
   snprintf(self->id, sizeof self->id, "%s", options->id);
@@ -55,16 +81,16 @@ void link_client_new(link_client *self, const link_client_options *options) {
       .wake = htel_posix_wake,
       .wake_ctx = &self->posix,
   };
-  assert_int_equal(htel_paho_new(&self->paho, &config), 0);
+  options->mqtt ? mqtt_new(self, &config) : paho_new(self, &config);
   htel_pem_free(ca);
   htel_pem_free(own);
   htel_pem_free(key);
   htel_pem_free(crl);
-  self->link = htel_paho_link(self->paho);
 }
 
 void link_client_free(link_client *self) {
   htel_paho_free(self->paho);
+  htel_dial_free(self->dial);
   htel_posix_close(&self->posix);
 }
 
@@ -85,9 +111,7 @@ void link_client_open(link_client *self) {
 
 static void take_event(link_client *self, const htel_link_event *event) {
   switch (event->kind) {
-    case HTEL_LINK_UP:
-      self->ups++;
-      break;
+    case HTEL_LINK_UP: self->ups++; break;
     case HTEL_LINK_DOWN:
       self->downs++;
       self->down_error = event->error;
@@ -101,8 +125,7 @@ static void take_event(link_client *self, const htel_link_event *event) {
       memcpy(self->message, event->payload, event->size);
       self->message[event->size] = '\0';
       break;
-    default:
-      fail_msg("unknown event %d", (int)event->kind);
+    default: fail_msg("unknown event %d", (int)event->kind);
   }
 }
 

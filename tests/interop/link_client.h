@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link_client.h - drives a paho link as the core does, for tests, with waits that are bounded. */
+/* link_client.h - drives a link as the core does, for tests, with waits that are bounded. */
 #ifndef HTEL_TEST_LINK_CLIENT_H
 #define HTEL_TEST_LINK_CLIENT_H
 
 #include <pthread.h>
 
 #include "broker.h"
+#include "htel_dial.h"
+#include "htel_mqtt.h"
 #include "htel_paho.h"
 #include "htel_posix.h"
 
 typedef struct link_client {
   htel_posix posix; /* its wake-up */
-  htel_paho *paho;
+  htel_paho *paho;  /* or, with options.mqtt, the four below */
+  htel_dial *dial;
+  htel_mqtt mqtt;
+  htel_mqtt_config mqtt_config;
+  uint8_t mqtt_buffer[HTEL_MQTT_BUFFER_BYTES(2048)];
   const htel_link *link;
   char id[40], will_topic[128], receive_topic[128];
   uint16_t keep_alive_s;
@@ -25,16 +31,17 @@ typedef struct link_client {
 } link_client;
 
 typedef struct link_client_options {
-  const char *certs;  /* directory */
-  const char *ca;     /* file in it; NULL: ca.crt */
-  const char *id;     /* device; its certificate ID.crt, unless `cert` */
-  const char *cert;   /* name of another certificate, "" for none */
-  const char *crl;    /* file in it, or NULL */
-  const char *host;   /* NULL: localhost */
+  const char *certs; /* directory */
+  const char *ca;    /* file in it; NULL: ca.crt */
+  const char *id;    /* device; its certificate ID.crt, unless `cert` */
+  const char *cert;  /* name of another certificate, "" for none */
+  const char *crl;   /* file in it, or NULL */
+  const char *host;  /* NULL: localhost */
   const char *alpn;
   uint16_t port;
   uint16_t keep_alive_s;
   uint32_t connect_timeout_ms; /* 0: 10000 */
+  bool mqtt;                   /* the link is ports/mqtt over ports/dial */
 } link_client_options;
 
 void link_client_new(link_client *self, const link_client_options *options);

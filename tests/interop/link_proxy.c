@@ -147,8 +147,7 @@ static void *proxy_main(void *arg) {
 void proxy_start(link_proxy *self, uint16_t target) {
   memset(self, 0, sizeof *self);
   self->target = target;
-  struct sockaddr_in address = {.sin_family = AF_INET,
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof address;
   self->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   assert_int_equal(bind(self->listen_fd, (struct sockaddr *)&address, sizeof address), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link_proxy.h - a TCP proxy in front of a server, in a thread, that sees what a wire-tap would see: bytes each
- * way, and TLS records by type in the client's direction. It can also freeze, to play a half-open
- * connection. */
+/* link_proxy.h - a TCP proxy in front of a server, in a thread, that sees what a wire-tap would
+ * see: bytes each way, and TLS records by type in the client's direction. It can also freeze, to
+ * play a half-open connection. */
 #ifndef HTEL_TEST_LINK_PROXY_H
 #define HTEL_TEST_LINK_PROXY_H
 

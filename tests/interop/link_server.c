@@ -55,7 +55,8 @@ static void plain_serve(link_server *self, int fd) {
   }
 }
 
-/* ---- With TLS --------------------------------------------------------------------------------- */
+/* ---- With TLS ---------------------------------------------------------------------------------
+ */
 
 typedef struct tls_side {
   mbedtls_ssl_context ssl;
@@ -177,11 +178,8 @@ static void mqtt_serve(tls_side *side) {
       case 8: /* SUBSCRIBE */
         memcpy(answer, (uint8_t[]){0x90, 3, body[0], body[1], script->suback}, size = 5);
         break;
-      case 12: /* PINGREQ */
-        memcpy(answer, (uint8_t[]){0xd0, 0}, size = 2);
-        break;
-      default:
-        break;
+      case 12: /* PINGREQ */ memcpy(answer, (uint8_t[]){0xd0, 0}, size = 2); break;
+      default: break;
     }
     if (size > 0 && !mute && mbedtls_ssl_write(&side->ssl, answer, size) <= 0) {
       return;
@@ -231,8 +229,7 @@ static void *server_main(void *arg) {
 void server_start(link_server *self, const server_script *script) {
   memset(self, 0, sizeof *self);
   self->script = *script;
-  struct sockaddr_in address = {.sin_family = AF_INET,
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof address;
   self->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   assert_int_equal(bind(self->listen_fd, (struct sockaddr *)&address, sizeof address), 0);

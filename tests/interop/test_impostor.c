@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_impostor.c - another user's processes go for every port that the link opens.
  *
- * While a link connects, publishes and disconnects again and again, a scout (a thread of ours) notes each
- * socket of this process that listens. Two processes of another user (uid 65534 when we are root) attack
- * what it has noted, before, during and after the connections:
- *   the connector   connects and speaks: as paho would, and as a device that publishes;
- *   the binder      tries to take the port for itself, and listens there when it succeeds.
- * Nothing of theirs may reach the broker, not a byte may reach them, and the link must come up all the same. */
+ * While a link connects, publishes and disconnects again and again, a scout (a thread of ours)
+ * notes each socket of this process that listens. Two processes of another user (uid 65534 when we
+ * are root) attack what it has noted, before, during and after the connections: the connector
+ * connects and speaks: as paho would, and as a device that publishes; the binder      tries to take
+ * the port for itself, and listens there when it succeeds. Nothing of theirs may reach the broker,
+ * not a byte may reach them, and the link must come up all the same. */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -97,10 +97,11 @@ static void *scout_main(void *arg) {
   return NULL;
 }
 
-/* ---- The attackers, in processes of their own --------------------------------------------------- */
+/* ---- The attackers, in processes of their own ---------------------------------------------------
+ */
 
-static const uint8_t hello[] = {0x10, 17, 0,   4,   'M', 'Q', 'T', 'T', 4,  2,
-                                0,    60, 0,   5,   'd', 'e', 'v', '-', '1'};
+static const uint8_t hello[] = {0x10, 17, 0, 4, 'M', 'Q', 'T', 'T', 4,  2,
+                                0,    60, 0, 5, 'd', 'e', 'v', '-', '1'};
 static const uint8_t publish[] = {0x30, 29,  0,   19,  'h', 't', 'e', 'l', '/', 'v', '1',
                                   '/',  'd', 'e', 'v', '-', '1', '/', 'f', 'r', 'a', 'm',
                                   'e',  'I', 'M', 'P', 'O', 'S', 'T', 'O', 'R'};
@@ -148,8 +149,8 @@ static void connector_try(uint16_t port, unsigned how) {
   close(fd);
 }
 
-/* Who came to the port that the binder took? The connector is known by what it says; our own process would
- * say something else, or wait to be spoken to. */
+/* Who came to the port that the binder took? The connector is known by what it says; our own
+ * process would say something else, or wait to be spoken to. */
 static void visitor_hear(int fd) {
   uint8_t bytes[512];
   size_t used = 0;
@@ -208,7 +209,8 @@ static pid_t attacker_start(void (*attack)(uint16_t port, unsigned how)) {
   _exit(0);
 }
 
-/* ---- The test ------------------------------------------------------------------------------------- */
+/* ---- The test
+ * ------------------------------------------------------------------------------------- */
 
 static pid_t subscriber_start(const char *certs, const broker *mosquitto, const char *out) {
   char ca[BROKER_PATH_MAX + 16], cert[BROKER_PATH_MAX + 16], key[BROKER_PATH_MAX + 16], port[8];
@@ -216,9 +218,9 @@ static pid_t subscriber_start(const char *certs, const broker *mosquitto, const 
   snprintf(cert, sizeof cert, "%s/ingest.crt", certs);
   snprintf(key, sizeof key, "%s/ingest.key", certs);
   snprintf(port, sizeof port, "%u", (unsigned)mosquitto->port);
-  const char *arguments[] = {"mosquitto_sub", "-h",     "localhost", "-p",    port, "--cafile",
-                             ca,              "--cert", cert,        "--key", key,  "-t",
-                             "htel/v1/#",     "-v",     NULL};
+  const char *arguments[] = {
+      "mosquitto_sub", "-h", "localhost", "-p",        port, "--cafile", ca, "--cert", cert,
+      "--key",         key,  "-t",        "htel/v1/#", "-v", NULL};
   return process_start(out, arguments);
 }
 
@@ -270,9 +272,10 @@ static void test_nobody_else_can_use_the_tunnel(void **state) {
   assert_int_equal(process_end(binder, 0), 0);
   process_end(subscriber, SIGTERM);
 
-  print_message("%u ports, %u connections by another user, %u refused; %u binds after use; %u visitors\n",
-                atomic_load(&shared->port_count), atomic_load(&shared->connects), stats.impostors,
-                atomic_load(&shared->binds), atomic_load(&shared->visitors));
+  print_message(
+      "%u ports, %u connections by another user, %u refused; %u binds after use; %u visitors\n",
+      atomic_load(&shared->port_count), atomic_load(&shared->connects), stats.impostors,
+      atomic_load(&shared->binds), atomic_load(&shared->visitors));
   assert_true(atomic_load(&shared->port_count) >= ROUNDS);
   assert_true(atomic_load(&shared->connects) > ROUNDS);
   assert_true(stats.impostors > ROUNDS);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_paho.c - the paho link: what it delivers, how it ends, and that it never makes the core wait.
+/* test_paho.c - the paho link: what it delivers, how it ends, and that it never makes the core
+ * wait.
  *
- * The whole program runs in a hostile environment: http_proxy names a listener of ours, to which paho would
- * speak plain text, and MQTT_C_CLIENT_TRACE asks for a trace, which would show payloads. The last test looks
- * at both. getaddrinfo is ours: names that begin with "slow" take SLOW_MS. */
+ * The whole program runs in a hostile environment: http_proxy names a listener of ours, to which
+ * paho would speak plain text, and MQTT_C_CLIENT_TRACE asks for a trace, which would show payloads.
+ * The last test looks at both. getaddrinfo is ours: names that begin with "slow" take SLOW_MS. */
 #include <MQTTAsync.h>
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -51,13 +52,11 @@ static int group_setup(void **state) {
   snprintf(trace, sizeof trace, "%s/trace", certs);
   setenv("MQTT_C_CLIENT_TRACE", trace, 1);
   setenv("MQTT_C_CLIENT_TRACE_LEVEL", "MAXIMUM", 1);
-  struct sockaddr_in address = {.sin_family = AF_INET,
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof address;
   proxy_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (bind(proxy_fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-      listen(proxy_fd, 16) != 0 ||
-      getsockname(proxy_fd, (struct sockaddr *)&address, &size) != 0) {
+      listen(proxy_fd, 16) != 0 || getsockname(proxy_fd, (struct sockaddr *)&address, &size) != 0) {
     return -1;
   }
   char url[64];
@@ -76,11 +75,13 @@ static int group_teardown(void **state) {
 }
 
 static void client_new(link_client *client, uint16_t port, uint16_t keep_alive_s) {
-  link_client_new(client, &(link_client_options){
-                              .certs = certs, .id = "dev-1", .port = port, .keep_alive_s = keep_alive_s});
+  link_client_new(client,
+                  &(link_client_options){
+                      .certs = certs, .id = "dev-1", .port = port, .keep_alive_s = keep_alive_s});
 }
 
-/* ---- mosquitto's own tools, as the ingest ------------------------------------------------------ */
+/* ---- mosquitto's own tools, as the ingest ------------------------------------------------------
+ */
 
 static pid_t ingest_subscribe(const char *topic, const char *count, const char *out) {
   static char ca[BROKER_PATH_MAX + 16], cert[BROKER_PATH_MAX + 16], key[BROKER_PATH_MAX + 16];
@@ -89,10 +90,27 @@ static pid_t ingest_subscribe(const char *topic, const char *count, const char *
   snprintf(cert, sizeof cert, "%s/ingest.crt", certs);
   snprintf(key, sizeof key, "%s/ingest.key", certs);
   snprintf(port, sizeof port, "%u", (unsigned)mosquitto.port);
-  const char *arguments[] = {"mosquitto_sub", "-h",     "localhost", "-p",     port,  "--cafile",
-                             ca,              "--cert", cert,        "--key",  key,   "-t",
-                             topic,           "-q",     "1",         "-N",     "-C",  count,
-                             "-W",            "20",     NULL};
+  const char *arguments[] = {"mosquitto_sub",
+                             "-h",
+                             "localhost",
+                             "-p",
+                             port,
+                             "--cafile",
+                             ca,
+                             "--cert",
+                             cert,
+                             "--key",
+                             key,
+                             "-t",
+                             topic,
+                             "-q",
+                             "1",
+                             "-N",
+                             "-C",
+                             count,
+                             "-W",
+                             "20",
+                             NULL};
   pid_t pid = process_start(out, arguments);
   sleep_ms(300); /* until it has subscribed */
   return pid;
@@ -104,9 +122,9 @@ static void ingest_publish(const char *topic, const char *file) {
   snprintf(cert, sizeof cert, "%s/ingest.crt", certs);
   snprintf(key, sizeof key, "%s/ingest.key", certs);
   snprintf(port, sizeof port, "%u", (unsigned)mosquitto.port);
-  const char *arguments[] = {"mosquitto_pub", "-h",     "localhost", "-p",    port, "--cafile",
-                             ca,              "--cert", cert,        "--key", key,  "-t",
-                             topic,           "-q",     "1",         "-f",    file, NULL};
+  const char *arguments[] = {
+      "mosquitto_pub", "-h", "localhost", "-p",  port, "--cafile", ca,   "--cert", cert,
+      "--key",         key,  "-t",        topic, "-q", "1",        "-f", file,     NULL};
   char log[BROKER_PATH_MAX + 16];
   snprintf(log, sizeof log, "%s/pub.log", certs);
   assert_int_equal(process_run(log, arguments), 0);
@@ -120,7 +138,8 @@ static void file_fill(const char *path, size_t size) {
   fclose(file);
 }
 
-/* ---- Delivery ------------------------------------------------------------------------------------ */
+/* ---- Delivery
+ * ------------------------------------------------------------------------------------ */
 
 static void test_messages_up_to_60_kb_arrive_whole(void **state) {
   (void)state;
@@ -167,6 +186,9 @@ static void test_receipts_arrive_and_longer_ones_are_dropped(void **state) {
   ingest_publish("htel/v1/dev-1/receipt", path);
   assert_true(link_client_until(&client, &client.messages, 2, 5000));
   assert_string_equal(client.message, "abc");
+  htel_paho_stats stats;
+  htel_paho_stats_get(client.paho, &stats);
+  assert_int_equal(stats.messages_dropped, 1);
   link_client_close(&client);
   link_client_free(&client);
 }
@@ -187,7 +209,8 @@ static void test_will_tells_a_loss_and_not_a_goodbye(void **state) {
   assert_int_equal(client.down_error, HTEL_E_LINK_LOST);
   link_client_free(&client);
   sleep_ms(300);
-  /* Retained, so one who comes late gets it; were there one from the goodbye too, nobody could tell. */
+  /* Retained, so one who comes late gets it; were there one from the goodbye too, nobody could
+   * tell. */
   pid_t subscriber = ingest_subscribe("htel/v1/dev-1/status", "1", out);
   assert_int_equal(process_end(subscriber, 0), 0);
   assert_true(file_contains(out, "gone"));
@@ -282,13 +305,14 @@ static void test_resumed_handshake_costs_fewer_bytes(void **state) {
                   (unsigned)counts[i].bytes_down);
   }
   /* OpenSSL's ticket has our certificate in it, so what is saved is saved on the way down. */
-  assert_true((counts[1].bytes_up + counts[1].bytes_down) * 2 <
-              counts[0].bytes_up + counts[0].bytes_down);
+  assert_true((counts[1].bytes_up + counts[1].bytes_down) * 10 <
+              (counts[0].bytes_up + counts[0].bytes_down) * 7); /* TLS 1.3: two new tickets */
   link_client_free(&client);
   proxy_stop(&proxy);
 }
 
-/* ---- Losing the broker --------------------------------------------------------------------------- */
+/* ---- Losing the broker
+ * --------------------------------------------------------------------------- */
 
 static void test_broker_killed_and_back(void **state) {
   (void)state;
@@ -327,7 +351,8 @@ static void test_silence_is_noticed(void **state) {
   proxy_stop(&proxy);
 }
 
-/* ---- What the broker answers ----------------------------------------------------------------------- */
+/* ---- What the broker answers
+ * ----------------------------------------------------------------------- */
 
 static void test_answers_have_their_own_errors(void **state) {
   (void)state;
@@ -378,7 +403,8 @@ static void test_mosquitto_refuses_who_has_no_name(void **state) {
   broker_stop(&strict);
 }
 
-/* ---- Order of calls -------------------------------------------------------------------------------- */
+/* ---- Order of calls
+ * -------------------------------------------------------------------------------- */
 
 static int read_fails(void *source, uint32_t token, uint32_t offset, uint8_t *buf, size_t size) {
   (void)source;
@@ -472,16 +498,17 @@ static void test_two_links_do_not_disturb_each_other(void **state) {
   link_client_free(&one);
 }
 
-/* ---- Never waiting ----------------------------------------------------------------------------------- */
+/* ---- Never waiting
+ * ----------------------------------------------------------------------------------- */
 
 static void test_hanging_dns_holds_nothing_up(void **state) {
   (void)state;
   link_client client;
   link_client_new(&client, &(link_client_options){.certs = certs,
-                                                 .id = "dev-1",
-                                                 .host = "slow.invalid",
-                                                 .port = 1,
-                                                 .connect_timeout_ms = 300});
+                                                  .id = "dev-1",
+                                                  .host = "slow.invalid",
+                                                  .port = 1,
+                                                  .connect_timeout_ms = 300});
   uint64_t since = now_ms();
   for (int i = 0; i < 3; i++) {
     assert_int_equal(link_client_fails(&client), HTEL_E_RESOLVE);
@@ -522,7 +549,8 @@ static void test_publish_does_not_wait_for_pahos_lock(void **state) {
   MQTTAsync_destroy(&other);
 }
 
-/* ---- The environment ----------------------------------------------------------------------------------- */
+/* ---- The environment
+ * ----------------------------------------------------------------------------------- */
 
 static void test_nothing_went_to_the_proxy_or_the_trace(void **state) {
   (void)state;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_tls.c - whom the link refuses to speak to, with which error, and that nothing but a handshake was said.
+/* test_tls.c - whom the link refuses to speak to, with which error, and that nothing but a
+ * handshake was said.
  *
- * Servers are OpenSSL's s_server and mosquitto, with a proxy before them that counts the client's TLS records:
- * a refused server sees no application data and no Finished (which in TLS 1.2 follows a change of
- * cipher). */
+ * Servers are OpenSSL's s_server and mosquitto, with a proxy before them that counts the client's
+ * TLS records: a refused server sees no application data and no Finished (which in TLS 1.2 follows
+ * a change of cipher). */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -44,7 +45,8 @@ static int group_teardown(void **state) {
   return 0;
 }
 
-/* ---- OpenSSL's server -------------------------------------------------------------------------- */
+/* ---- OpenSSL's server --------------------------------------------------------------------------
+ */
 
 typedef struct s_server {
   uint16_t port;
@@ -79,7 +81,8 @@ static void assert_nothing_said(const proxy_counts *counts) {
   assert_int_equal(counts->records_up[TLS_CHANGE_CIPHER], 0);
 }
 
-/* ---- Each reason its own error --------------------------------------------------------------------- */
+/* ---- Each reason its own error
+ * --------------------------------------------------------------------- */
 
 typedef struct refusal {
   const char *what;
@@ -125,11 +128,11 @@ static void test_bad_server_is_refused_with_its_own_error(void **state) {
     proxy_start(&proxy, server.port);
     link_client client;
     link_client_new(&client, &(link_client_options){.certs = certs,
-                                                   .id = "dev-1",
-                                                   .ca = it->ca,
-                                                   .crl = it->crl,
-                                                   .alpn = it->alpn,
-                                                   .port = proxy.port});
+                                                    .id = "dev-1",
+                                                    .ca = it->ca,
+                                                    .crl = it->crl,
+                                                    .alpn = it->alpn,
+                                                    .port = proxy.port});
     int error = link_client_fails(&client);
     print_message("%-38s %s\n", it->what, htel_errname(error));
     assert_string_equal(htel_errname(error), htel_errname(it->error));
@@ -158,10 +161,10 @@ static void test_server_that_is_not_tls(void **state) {
     server_start(&server, &(server_script){.kind = cases[i].kind});
     proxy_start(&proxy, server.port);
     link_client client;
-    link_client_new(&client, &(link_client_options){.certs = certs,
-                                                   .id = "dev-1",
-                                                   .port = proxy.port,
-                                                   .connect_timeout_ms = 1000});
+    link_client_new(
+        &client,
+        &(link_client_options){
+            .certs = certs, .id = "dev-1", .port = proxy.port, .connect_timeout_ms = 1000});
     uint64_t since = now_ms();
     int error = link_client_fails(&client);
     print_message("%d: %s\n", (int)cases[i].kind, htel_errname(error));
@@ -196,10 +199,9 @@ static void test_broker_refuses_our_certificate(void **state) {
   broker_start(&mosquitto, certs, "");
   for (size_t i = 0; i < 2; i++) {
     link_client client;
-    link_client_new(
-        &client,
-        &(link_client_options){
-            .certs = certs, .id = "dev-1", .cert = ours[i], .port = mosquitto.port});
+    link_client_new(&client,
+                    &(link_client_options){
+                        .certs = certs, .id = "dev-1", .cert = ours[i], .port = mosquitto.port});
     assert_string_equal(htel_errname(link_client_fails(&client)), "HTEL_E_TLS_CLIENT_CERT");
     link_client_free(&client);
   }
@@ -211,15 +213,12 @@ static void test_alpn_is_agreed_on_or_refused(void **state) {
   static const char *const known[] = {"x-amzn-mqtt-ca", NULL};
   for (size_t i = 0; i < 2; i++) {
     link_server server;
-    server_start(&server, &(server_script){.kind = SERVER_MQTT,
-                                           .certs = certs,
-                                           .alpn = known[i],
-                                           .suback = 1});
+    server_start(&server, &(server_script){
+                              .kind = SERVER_MQTT, .certs = certs, .alpn = known[i], .suback = 1});
     link_client client;
-    link_client_new(&client, &(link_client_options){.certs = certs,
-                                                   .id = "dev-1",
-                                                   .alpn = "x-amzn-mqtt-ca",
-                                                   .port = server.port});
+    link_client_new(
+        &client, &(link_client_options){
+                     .certs = certs, .id = "dev-1", .alpn = "x-amzn-mqtt-ca", .port = server.port});
     if (known[i] != NULL) {
       link_client_up(&client);
       link_client_close(&client);
@@ -232,7 +231,8 @@ static void test_alpn_is_agreed_on_or_refused(void **state) {
   }
 }
 
-/* ---- The TLS layer by itself --------------------------------------------------------------------- */
+/* ---- The TLS layer by itself
+ * --------------------------------------------------------------------- */
 
 static int64_t clock_ms; /* 0: not set */
 
@@ -264,9 +264,8 @@ static int identity_load(htel_tls_identity *identity, const char *cert, const ch
 }
 
 static void socket_open(htel_socket *sock, uint16_t port) {
-  struct sockaddr_in address = {.sin_family = AF_INET,
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                .sin_port = htons(port)};
+  struct sockaddr_in address = {
+      .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
   assert_int_equal(htel_socket_connect(sock, (struct sockaddr *)&address, sizeof address), 0);
   int rc;
   while ((rc = htel_socket_finish(sock)) == HTEL_E_AGAIN) {
@@ -374,7 +373,8 @@ static void test_session_is_resumed_for_a_day_at_most(void **state) {
   assert_true(visit(&identity, mosquitto.port, false));
   clock_ms = start; /* a clock that went back */
   assert_false(visit(&identity, mosquitto.port, false));
-  /* Nor beyond the certificate's end, here in 30 days: then there is a full handshake, which fails. */
+  /* Nor beyond the certificate's end, here in 30 days: then there is a full handshake, which fails.
+   */
   identity.session_until_s = start / 1000;
   assert_false(visit(&identity, mosquitto.port, false));
   htel_tls_identity_free(&identity);

@@ -111,35 +111,20 @@ void fixture_values(test_random *r, unsigned shape, int32_t *values, uint16_t co
   uint32_t at = random_u32(r), slope = random_u32(r) % 1000;
   for (uint32_t i = 0; i < count; i++) {
     switch (shape) {
-      case 0: /* constant */
-        break;
-      case 1: /* slow walk */
-        at += (uint32_t)random_around(r, 3);
-        break;
+      case 0: /* constant */ break;
+      case 1: /* slow walk */ at += (uint32_t)random_around(r, 3); break;
       case 2: /* walk in wide steps, through the ends of the range */
         at += (uint32_t)random_around(r, 1u << 30);
         break;
-      case 3: /* any value */
-        at = random_u32(r);
-        break;
-      case 4: /* the two ends in turn */
-        at = i % 2 ? 0x7FFFFFFFu : 0x80000000u;
-        break;
+      case 3: /* any value */ at = random_u32(r); break;
+      case 4: /* the two ends in turn */ at = i % 2 ? 0x7FFFFFFFu : 0x80000000u; break;
       case 5: /* a quiet line with spikes */
         at = random_below(r, 40) ? random_below(r, 3) : random_u32(r);
         break;
-      case 6: /* ramp */
-        at += slope;
-        break;
-      case 7: /* noise around a mean */
-        at = 5000 + random_below(r, 256);
-        break;
-      case 8: /* parabola: order 3 has nothing left to say */
-        at = i * i * 17;
-        break;
-      default: /* steps of a coarse converter */
-        at += 22u * (uint32_t)random_around(r, 2);
-        break;
+      case 6: /* ramp */ at += slope; break;
+      case 7: /* noise around a mean */ at = 5000 + random_below(r, 256); break;
+      case 8: /* parabola: order 3 has nothing left to say */ at = i * i * 17; break;
+      default: /* steps of a coarse converter */ at += 22u * (uint32_t)random_around(r, 2); break;
     }
     values[i] = (int32_t)at;
   }

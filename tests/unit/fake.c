@@ -65,6 +65,10 @@ static void event_put(fake *f, htel_link_event event) {
 static int link_open(void *ctx, const htel_link_session *session) {
   fake *f = ctx;
   assert_false(f->open);
+  if (f->open_again > 0) {
+    f->open_again--;
+    return HTEL_E_AGAIN;
+  }
   f->open = true;
   f->opens++;
   f->up = false;

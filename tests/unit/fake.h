@@ -45,6 +45,7 @@ typedef struct fake {
   uint32_t receipt_ms;    /* receipt after so long */
   bool no_acks, no_receipts;
   unsigned lose_acks_pct, lose_receipts_pct, lose_frames_pct, repeat_receipts_pct;
+  unsigned open_again;    /* open() says HTEL_E_AGAIN so often */
   uint32_t publish_room;  /* messages taken between two polls; 0: any number */
   bool knows_birth;       /* the ingest has the birth; false: asks for it */
   uint32_t pause_ms;      /* told in receipts */

@@ -160,10 +160,18 @@ static const store failing_store = {.begin = pass_begin,
 
 size_t birth_make(int32_t gain, uint8_t *out, size_t room, uint32_t *schema) {
   const htel_channel channels[] = {
-      [CH_PULSE] = {.code = HTEL_MDC_PULSE_RATE_OXIMETER, .name = "PULSE", .unit = "/min",
-                    .kind = HTEL_NUMERIC, .gain = gain},
-      [CH_ECG] = {.code = HTEL_MDC_ECG_LEAD_II, .name = "ECG_II", .unit = "mV",
-                  .kind = HTEL_WAVEFORM, .rate = {ECG_HZ, 1}, .gain = 200, .offset = 1024},
+      [CH_PULSE] = {.code = HTEL_MDC_PULSE_RATE_OXIMETER,
+                    .name = "PULSE",
+                    .unit = "/min",
+                    .kind = HTEL_NUMERIC,
+                    .gain = gain},
+      [CH_ECG] = {.code = HTEL_MDC_ECG_LEAD_II,
+                  .name = "ECG_II",
+                  .unit = "mV",
+                  .kind = HTEL_WAVEFORM,
+                  .rate = {ECG_HZ, 1},
+                  .gain = 200,
+                  .offset = 1024},
       [CH_ALARM] = {.code = HTEL_MDC_PRIVATE(0xF001), .name = "ALARM", .kind = HTEL_ALARM},
   };
   birth_source about = {"test", channels, 3};
@@ -176,18 +184,25 @@ size_t birth_make(int32_t gain, uint8_t *out, size_t room, uint32_t *schema) {
 
 static size_t data_make(const frame_spec *spec, uint8_t *data, size_t room) {
   uint32_t tick = (uint32_t)spec->tick;
-  code_column numeric = {.channel = CH_PULSE, .kind = HTEL_NUMERIC, .count = 1,
-                         .values = &spec->value, .tick_first = spec->tick, .ticks = &tick};
+  code_column numeric = {.channel = CH_PULSE,
+                         .kind = HTEL_NUMERIC,
+                         .count = 1,
+                         .values = &spec->value,
+                         .tick_first = spec->tick,
+                         .ticks = &tick};
   size_t used = code_block_encode(&numeric, spec->tick, CODE_RICE, data, room);
   assert_true(used > 0);
   int32_t values[HTEL_COLUMN_SAMPLES_MAX];
   for (unsigned i = 0; i < spec->samples; i++) values[i] = spec->value + (int32_t)i;
-  code_column wave = {.channel = CH_ECG, .kind = HTEL_WAVEFORM, .count = (uint16_t)spec->samples,
-                      .values = values, .tick_first = spec->tick};
+  code_column wave = {.channel = CH_ECG,
+                      .kind = HTEL_WAVEFORM,
+                      .count = (uint16_t)spec->samples,
+                      .values = values,
+                      .tick_first = spec->tick};
   if (spec->samples > 0)
     used += code_block_encode(&wave, spec->tick, CODE_RICE, data + used, room - used);
-  htel_alarm_event event = {.code = 42, .state = HTEL_ALARM_ACTIVE, .priority = HTEL_PRIORITY_HIGH,
-                            .source = CH_PULSE};
+  htel_alarm_event event = {
+      .code = 42, .state = HTEL_ALARM_ACTIVE, .priority = HTEL_PRIORITY_HIGH, .source = CH_PULSE};
   if (spec->alarm)
     used += code_alarm_encode(CH_ALARM, &event, spec->tick, spec->tick, data + used, room - used);
   return used;

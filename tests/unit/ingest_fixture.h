@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ingest_fixture.h - an ingest without network: messages are put in by hand, receipts are caught. */
+/* ingest_fixture.h - an ingest without network: messages put in by hand, receipts caught. */
 #ifndef INGEST_FIXTURE_H
 #define INGEST_FIXTURE_H
 
@@ -60,10 +60,10 @@ typedef struct frame_spec {
   uint64_t boot;
   uint32_t sequence;
   uint64_t tick;
-  int32_t value;   /* of its one numeric, taken at tick */
-  uint32_t schema; /* 0: the fixture's */
-  unsigned samples; /* waveform samples after the numeric, value, value + 1, ... */
-  bool alarm;      /* an alarm event too */
+  int32_t value;       /* of its one numeric, taken at tick */
+  uint32_t schema;     /* 0: the fixture's */
+  unsigned samples;    /* waveform samples after the numeric, value, value + 1, ... */
+  bool alarm;          /* an alarm event too */
   const uint8_t *data; /* instead of all these readings */
   size_t data_size;
   const htel_anchor *anchors;

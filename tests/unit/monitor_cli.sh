@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# monitor_cli.sh HTEL-MONITOR HTEL-CAT RECORDING.csv - htel-monitor's command line, without a broker:
-# what it refuses, and that a recording comes back from a captured file as it was.
+# monitor_cli.sh HTEL-MONITOR HTEL-CAT RECORDING.csv - htel-monitor without a broker: which command
+# lines it refuses, and that a recording comes back from a captured file as it was.
 set -uo pipefail
 monitor=$1 cat=$2 recording=$3
 dir=$(mktemp -d)
@@ -29,7 +29,8 @@ file=(--device dev --out "$dir/a.htel")
 tls=(--ca a --cert b --key c)
 check 'no device' refuses 64 '--device is missing' --out "$dir/a.htel"
 check 'no destination' refuses 64 'one of --broker and --out' --device dev
-check 'two destinations' refuses 64 'one of --broker and --out' "${file[@]}" --broker h:1 "${tls[@]}"
+check 'two destinations' refuses 64 'one of --broker and --out' "${file[@]}" --broker h:1 \
+  "${tls[@]}"
 check 'no certificates' refuses 64 '--broker needs' --device dev --broker h:1
 check 'no port' refuses 64 'HOST:PORT' --device dev --broker h "${tls[@]}"
 check 'port 0' refuses 64 '1 to 65535' --device dev --broker h:0 "${tls[@]}"
@@ -61,7 +62,8 @@ comes_back() { # comes_back MONITOR-ARGUMENT...
 check 'comes back at max' comes_back --speed max
 check 'comes back without zlib' comes_back --speed max --coding fast
 check 'comes back in small frames' comes_back --speed max --frame-bytes 512
-check 'comes back from a small outbox' comes_back --speed max --outbox-bytes 32768
+check 'waits for room while offline' comes_back --speed max --outbox-bytes 4096 --frame-bytes 512 \
+  --outage 0:1 --backoff 100:200
 check 'comes back from a small ring' comes_back --speed max --ring-bytes 1024
 check 'comes back at 60 times its speed' comes_back --speed 60
 check 'comes back from threads' comes_back --speed 60 --threads

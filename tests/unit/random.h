@@ -16,7 +16,9 @@ static inline uint64_t random_u64(test_random *r) {
   return z ^ (z >> 31);
 }
 
-static inline uint32_t random_u32(test_random *r) { return (uint32_t)(random_u64(r) >> 32); }
+static inline uint32_t random_u32(test_random *r) {
+  return (uint32_t)(random_u64(r) >> 32);
+}
 
 /* 0 to limit - 1. */
 static inline uint32_t random_below(test_random *r, uint32_t limit) {

@@ -66,8 +66,14 @@ static void test_every_window_is_the_same_message(void **state) {
 static void test_defaults_give_one_schema(void **state) {
   (void)state;
   htel_channel terse = {.code = 1, .kind = HTEL_WAVEFORM, .rate = {100, 0}};
-  htel_channel wordy = {.code = 1, .kind = HTEL_WAVEFORM, .rate = {100, 1}, .gain = 1,
-                        .unit = "1", .name = "", .block_max = 64, .column_samples = 256};
+  htel_channel wordy = {.code = 1,
+                        .kind = HTEL_WAVEFORM,
+                        .rate = {100, 1},
+                        .gain = 1,
+                        .unit = "1",
+                        .name = "",
+                        .block_max = 64,
+                        .column_samples = 256};
   birth_source a = {NULL, &terse, 1}, b = {"", &wordy, 1};
   assert_int_equal(birth_schema(&a), birth_schema(&b));
   wordy.gain = 2;
@@ -141,7 +147,10 @@ static void test_bad_strings_are_refused(void **state) {
     assert_int_equal(htel_birth_decode(&birth, bytes, whole(&source)), HTEL_E_FORMAT);
   }
   /* a zero byte inside */
-  assert_int_equal(htel_birth_decode(&birth, (const uint8_t *)"\x08\x01\x12\x03""a\0b\x1A\x00", 9),
+  assert_int_equal(htel_birth_decode(&birth,
+                                     (const uint8_t *)"\x08\x01\x12\x03"
+                                                      "a\0b\x1A\x00",
+                                     9),
                    HTEL_E_FORMAT);
 }
 

@@ -528,14 +528,162 @@ static void test_close_without_a_network_leaves_the_boot_unclean(void **state) {
   assert_false(it.world.boot_ended);
 }
 
-static void test_unclean_stop_is_reported_by_the_next_boot(void **state) {
+/* ---- found in review -------------------------------------------------------------------- */
+
+static void test_close_delivers_what_came_during_a_flush(void **state) {
   (void)state;
-  it.world.boot = (htel_boot){.number = 9, .previous = 8, .previous_unclean = true};
+  open_it();
+  htel_record(it.tel, PULSE, 1);
+  assert_int_equal(htel_flush(it.tel, 5000), HTEL_E_AGAIN);
+  htel_record(it.tel, PULSE, 2);
+  htel_record(it.tel, PULSE, 3);
+  assert_int_equal(close_it(5000), 0);
+  assert_int_equal(it.world.series[PULSE].count, 3);
+  assert_true(it.world.boot_ended);
+}
+
+static void test_close_with_a_producer_still_running_is_not_clean(void **state) {
+  (void)state;
+  open_it();
+  int rc;
+  while ((rc = htel_close(it.tel, 1000)) == HTEL_E_AGAIN) {
+    htel_record(it.tel, PULSE, 1);
+    it.world.tick_ms += 10; /* no poll between the last record and the end */
+  }
+  htel_stats s = stats();
+  bool all = s.readings_delivered == s.readings_accepted && ring_used(&it.tel->rings[0]) == 0;
+  assert_true(rc == (all ? 0 : HTEL_E_TIMEOUT));
+  assert_true(it.world.boot_ended == all);
+  assert_false(all);
+}
+
+static void test_close_reports_every_refusal(void **state) {
+  (void)state;
+  htel_channel many[12] = {0};
+  for (uint32_t i = 0; i < 12; i++) many[i] = (htel_channel){.code = 100 + i};
+  it.config.channels = many;
+  it.config.channel_count = 12;
+  open_it();
+  uint64_t refused = 0;
+  for (unsigned i = 0; i < 2400; i++) refused += htel_record(it.tel, i % 12, 1) == HTEL_E_FULL;
+  assert_int_equal(close_it(60000), 0);
+  fake_lost lost;
+  fake_account(&it.world, it.tel->sequence_next - 1, &lost);
+  uint64_t told = 0;
+  for (unsigned c = 0; c < 12; c++) told += lost.ring[c];
+  assert_int_equal(told, refused);
+}
+
+static void test_rest_of_a_block_is_sent_when_its_frame_was_full(void **state) {
+  (void)state;
+  it.config.batch.bytes_max = 512;
+  open_it();
+  int32_t block[64];
+  for (unsigned b = 0; b < 40; b++) {
+    for (unsigned i = 0; i < 64; i++) block[i] = (int32_t)(fake_random(&it.world) % 5000);
+    htel_record_block_at(it.tel, ECG, block, 64, HTEL_VALID, it.world.tick_ms);
+    run_ms(178);
+  }
+  run_ms(30000); /* the probe is off: nothing else comes */
+  assert_int_equal(it.world.series[ECG].count, 40 * 64);
+}
+
+static void test_a_missing_block_is_noticed(void **state) {
+  (void)state;
+  open_it();
+  int32_t block[36] = {0};
+  uint32_t t0 = it.world.tick_ms;
+  for (unsigned b = 0; b < 20; b++) {
+    it.world.tick_ms = t0 + (b + 1) * 100;
+    if (b != 10) htel_record_block(it.tel, ECG, block, 36);
+    htel_poll(it.tel);
+  }
+  flushed();
+  const fake_series *s = &it.world.series[ECG];
+  assert_int_equal(s->count, 19 * 36);
+  assert_in_range(s->readings[360].tick - s->readings[359].tick, 90, 110);
+}
+
+static void test_no_second_sees_a_hundred_messages(void **state) {
+  (void)state;
+  it.config.delivery.rate_per_s_max = 90;
+  it.config.delivery.backlog_per_s_max = 90;
+  it.world.reachable = false;
+  it.world.receipt_ms = 1;
+  it.world.ack_ms = 1;
+  open_it();
+  for (int32_t i = 0; i < 400; i++) frame_now(i);
+  it.world.reachable = true;
+  while (!stats().connected) run_ms(1);
+  uint32_t before = it.world.publishes, most = 0;
+  for (unsigned i = 0; i < 4; i++) {
+    run_ms(1000);
+    uint32_t sent = it.world.publishes - before;
+    before = it.world.publishes;
+    if (sent > most) most = sent;
+  }
+  assert_in_range(most, 80, 99);
+}
+
+static void test_a_link_still_being_taken_down_is_not_hammered(void **state) {
+  (void)state;
+  open_it();
+  it.world.open_again = 10;
+  uint32_t wait = htel_poll(it.tel);
+  assert_int_equal(it.world.opens, 0);
+  assert_in_range(wait, 20, 1000);
+  run_ms(2000);
+  assert_true(stats().connected);
+}
+
+static void test_absurd_times_are_refused(void **state) {
+  (void)state;
+  open_it();
+  assert_int_equal(htel_utc_set(it.tel, 0, INT64_MAX, 0), HTEL_E_ARGUMENT);
+  assert_int_equal(htel_utc_set(it.tel, 0, -1, 0), HTEL_E_ARGUMENT);
+  it.world.has_utc = true;
+  it.world.utc_ms = INT64_MIN / 2;
+  run_ms(3000);
+  int64_t utc_ms;
+  uint32_t uncertainty_ms;
+  assert_int_equal(htel_utc_now(it.tel, &utc_ms, &uncertainty_ms), HTEL_E_AGAIN);
+}
+
+static void test_anchor_put_aside_is_said_again_but_ever_more_seldom(void **state) {
+  (void)state;
+  open_it();
+  it.world.has_utc = true;
+  it.world.utc_ms = 1700000000000;
+  it.world.quarantine = true;
+  run_ms(600000);
+  assert_in_range(stats().frames_quarantined, 5, 20);
+  it.world.quarantine = false;
+  run_ms(600000);
+  assert_true(it.world.anchor_count >= 1);
+}
+
+static void test_eviction_spares_frames_that_a_link_is_at(void **state) {
+  (void)state;
+  it.world.no_receipts = true;
+  it.world.no_acks = true;
+  it.config.outbox.bytes = 8192;
+  open_it();
+  run_ms(1000);
+  for (unsigned i = 0; i < 300; i++) frame_now((int32_t)i);
+  const outbox_entry *oldest = outbox_next(&it.tel->outbox, NULL);
+  assert_true(stats().frames_evicted > 0);
+  assert_int_equal(oldest->state, OUTBOX_IN_FLIGHT);
+}
+
+static void test_unclean_stops_are_reported_by_the_next_boot(void **state) {
+  (void)state;
+  it.world.boot = (htel_boot){.number = 9, .unclean = true, .unclean_first = 6};
   open_it();
   run_ms(5000);
   assert_int_equal(it.world.loss_count, 1);
   assert_int_equal(it.world.losses[0].cause, HTEL_CAUSE_UNCLEAN_STOP);
-  assert_int_equal(it.world.losses[0].boot, 8);
+  assert_int_equal(it.world.losses[0].boot, 6);
+  assert_int_equal(it.world.losses[0].boot_last, 8);
 }
 
 static void test_quarantined_frames_are_not_sent_again(void **state) {
@@ -580,7 +728,17 @@ int main(void) {
       T(test_flush_says_when_time_is_up),
       T(test_close_delivers_says_goodbye_and_ends_the_boot),
       T(test_close_without_a_network_leaves_the_boot_unclean),
-      T(test_unclean_stop_is_reported_by_the_next_boot),
+      T(test_unclean_stops_are_reported_by_the_next_boot),
+      T(test_close_delivers_what_came_during_a_flush),
+      T(test_close_with_a_producer_still_running_is_not_clean),
+      T(test_close_reports_every_refusal),
+      T(test_rest_of_a_block_is_sent_when_its_frame_was_full),
+      T(test_a_missing_block_is_noticed),
+      T(test_no_second_sees_a_hundred_messages),
+      T(test_a_link_still_being_taken_down_is_not_hammered),
+      T(test_absurd_times_are_refused),
+      T(test_anchor_put_aside_is_said_again_but_ever_more_seldom),
+      T(test_eviction_spares_frames_that_a_link_is_at),
       T(test_quarantined_frames_are_not_sent_again),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,7 +137,7 @@ static void test_limits_of_frame_outbox_and_delivery(void **state) {
   refused(&s, "outbox.when_full", 1, "HTEL_DROP_OLDEST");
   standard(&s);
   s.config.delivery.rate_per_s_max = 100;
-  refused(&s, "delivery.rate_per_s_max", 0, "below 100");
+  refused(&s, "delivery.rate_per_s_max", 0, "at most 90");
   standard(&s);
   s.config.delivery.mode = 2;
   refused(&s, "delivery.mode", 0, "HTEL_DELIVERY_RECEIPT");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_decode.c - the decoder against what it must refuse: each rule of the format broken by hand, then
- * bytes at random and good messages with bits turned over. */
+/* test_decode.c - the decoder against what it must refuse: each rule of the format broken by hand,
+ * then bytes at random and good messages with bits turned over. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -137,8 +137,7 @@ static void test_after_an_error_there_is_no_more(void **state) {
   (void)state;
   static fixture f;
   unsigned series;
-  assert_int_equal(read_hex(&f, "01 00 00 00 02 3F 01 00 00 00 02", 1000, &series),
-                   HTEL_E_FORMAT);
+  assert_int_equal(read_hex(&f, "01 00 00 00 02 3F 01 00 00 00 02", 1000, &series), HTEL_E_FORMAT);
   assert_int_equal(series, 1);
   for (unsigned i = 0; i < 3; i++) {
     assert_int_equal(htel_reader_next(&f.reader, &f.series), HTEL_E_FORMAT);
@@ -167,18 +166,10 @@ static size_t mutate(test_random *r, uint8_t *bytes, size_t size) {
     uint32_t at = random_below(r, (uint32_t)size);
     switch (random_below(r, 5)) {
       case 0:
-      case 1:
-        bytes[at] ^= (uint8_t)(1u << random_below(r, 8));
-        break;
-      case 2:
-        bytes[at] = (uint8_t)random_u32(r);
-        break;
-      case 3:
-        memmove(bytes + at, bytes + random_below(r, at + 1), size - at);
-        break;
-      default:
-        size -= random_below(r, (uint32_t)size) / 8;
-        break;
+      case 1: bytes[at] ^= (uint8_t)(1u << random_below(r, 8)); break;
+      case 2: bytes[at] = (uint8_t)random_u32(r); break;
+      case 3: memmove(bytes + at, bytes + random_below(r, at + 1), size - at); break;
+      default: size -= random_below(r, (uint32_t)size) / 8; break;
     }
   }
   return size;
@@ -196,14 +187,15 @@ static void test_good_messages_gone_bad_end_well(void **state) {
       uint16_t count = (uint16_t)(1 + random_below(&r, 64));
       fixture_values(&r, random_below(&r, SHAPE_COUNT), values, count);
       for (unsigned j = 0; j < count; j++) ticks[j] = (uint32_t)f->tick + j * (90 + j % 3);
-      code_column c = {.channel = (uint8_t)(i % 2), /* a waveform, a numeric: as hostile.c's birth */
-                       .kind = i % 2 ? HTEL_NUMERIC : HTEL_WAVEFORM,
-                       .count = count,
-                       .values = values,
-                       .ticks = ticks,
-                       .tick_first = f->tick,
-                       .quality_all = (uint8_t)(message % 3),
-                       .continues = i == 2};
+      code_column c = {
+          .channel = (uint8_t)(i % 2), /* a waveform, a numeric: as hostile.c's birth */
+          .kind = i % 2 ? HTEL_NUMERIC : HTEL_WAVEFORM,
+          .count = count,
+          .values = values,
+          .ticks = ticks,
+          .tick_first = f->tick,
+          .quality_all = (uint8_t)(message % 3),
+          .continues = i == 2};
       fixture_add(f, &c, message % 2 ? CODE_RICE : CODE_BYTES);
     }
     fixture_frame(f);

@@ -78,12 +78,22 @@ static void test_largest_fields_fit_the_stated_sizes(void **state) {
 static void test_all_fields_come_back(void **state) {
   (void)state;
   htel_anchor anchors[2] = {{5, -7, 9}, {UINT64_MAX, 1795305600000, 20}};
-  htel_loss losses[3] = {
-      {.boot = 42, .tick_first = 1, .tick_last = 9, .readings = 100, .sequence_first = 3,
-       .cause = HTEL_CAUSE_RING_FULL, .channel = 63},
-      {.boot = 42, .sequence_first = 5, .sequence_last = 8, .frames = 4, .readings = 1,
-       .cause = HTEL_CAUSE_OUTBOX_FULL, .frame_class = 2},
-      {.boot = 41, .cause = HTEL_CAUSE_UNCLEAN_STOP, .at_most = true}};
+  htel_loss losses[3] = {{.boot = 42,
+                          .tick_first = 1,
+                          .tick_last = 9,
+                          .id = 1,
+                          .readings = 100,
+                          .sequence_first = 3,
+                          .cause = HTEL_CAUSE_RING_FULL,
+                          .channel = 63},
+                         {.boot = 42,
+                          .sequence_first = 5,
+                          .sequence_last = 8,
+                          .frames = 4,
+                          .readings = 1,
+                          .cause = HTEL_CAUSE_OUTBOX_FULL,
+                          .frame_class = 2},
+                         {.boot = 41, .cause = HTEL_CAUSE_UNCLEAN_STOP, .at_most = true}};
   frame_parts parts = full_parts(anchors, losses);
   parts.boot = 42;
   parts.anchor_count = 2;
@@ -118,6 +128,7 @@ static void test_all_fields_come_back(void **state) {
     assert_int_equal(is->sequence_first, want->sequence_first);
     assert_int_equal(is->sequence_last, want->sequence_last);
     assert_int_equal(is->frames, want->frames);
+    assert_int_equal(is->id, want->id);
     assert_int_equal(is->cause, want->cause);
     assert_int_equal(is->channel, want->channel);
     assert_int_equal(is->frame_class, want->frame_class);
@@ -212,16 +223,16 @@ static void test_unknown_coding_is_unsupported(void **state) {
 
 static void test_senseless_frames_are_refused(void **state) {
   (void)state;
-  assert_int_equal(DECODE(""), HTEL_E_FORMAT);                     /* no sequence */
-  assert_int_equal(DECODE("\x10\x00"), HTEL_E_FORMAT);             /* sequence 0 */
-  assert_int_equal(DECODE("\x10\x80\x80\x80\x80\x10"), HTEL_E_FORMAT); /* over 32 bits */
-  assert_int_equal(DECODE("\x10\x01\x18\x03"), HTEL_E_FORMAT);     /* a class that is none */
-  assert_int_equal(DECODE("\x10\x01\x7D....\x42\x01x"), HTEL_E_FORMAT); /* a checksum inside */
-  assert_int_equal(DECODE("\x10\x01\x80\x01\x01"), HTEL_E_FORMAT); /* field 16 */
-  assert_int_equal(DECODE("\x10\x01\x42\x05x"), HTEL_E_FORMAT);    /* data ends early */
+  assert_int_equal(DECODE(""), HTEL_E_FORMAT);                           /* no sequence */
+  assert_int_equal(DECODE("\x10\x00"), HTEL_E_FORMAT);                   /* sequence 0 */
+  assert_int_equal(DECODE("\x10\x80\x80\x80\x80\x10"), HTEL_E_FORMAT);   /* over 32 bits */
+  assert_int_equal(DECODE("\x10\x01\x18\x03"), HTEL_E_FORMAT);           /* a class that is none */
+  assert_int_equal(DECODE("\x10\x01\x7D....\x42\x01x"), HTEL_E_FORMAT);  /* a checksum inside */
+  assert_int_equal(DECODE("\x10\x01\x80\x01\x01"), HTEL_E_FORMAT);       /* field 16 */
+  assert_int_equal(DECODE("\x10\x01\x42\x05x"), HTEL_E_FORMAT);          /* data ends early */
   assert_int_equal(DECODE("\x10\x01\x42\x01x\x42\x01x"), HTEL_E_FORMAT); /* data twice */
-  assert_int_equal(DECODE("\x10\x01\x40\x01"), HTEL_E_FORMAT);     /* data of a wrong type */
-  assert_int_equal(DECODE("\x10\x01\x6B\x6C"), HTEL_E_FORMAT);     /* a group */
+  assert_int_equal(DECODE("\x10\x01\x40\x01"), HTEL_E_FORMAT);           /* data of a wrong type */
+  assert_int_equal(DECODE("\x10\x01\x6B\x6C"), HTEL_E_FORMAT);           /* a group */
   assert_int_equal(DECODE("\x10\x01\x38\x01\x42\x01x"), HTEL_E_FORMAT);  /* stored, yet a size */
   assert_int_equal(DECODE("\x10\x01\x30\x01\x42\x01x"), HTEL_E_FORMAT);  /* deflate, no size */
   assert_int_equal(DECODE("\x10\x01\x30\x01\x38\x01"), HTEL_E_FORMAT);   /* deflate, no data */
@@ -288,9 +299,9 @@ static void test_crc32(void **state) {
 
 static void test_errors_have_names_and_words(void **state) {
   (void)state;
-#define ROW(name, number, text)                       \
-  assert_int_equal(name, number);                     \
-  assert_string_equal(htel_errname(number), #name);   \
+#define ROW(name, number, text)                     \
+  assert_int_equal(name, number);                   \
+  assert_string_equal(htel_errname(number), #name); \
   assert_string_equal(htel_strerror(number), text);
   HTEL_ERRORS(ROW)
 #undef ROW

@@ -12,8 +12,12 @@ static void store_range(fixture *f, uint32_t first, uint32_t last, unsigned samp
 
 static void store_losses(fixture *f, uint64_t boot, uint32_t sequence, const htel_loss *losses,
                          unsigned count) {
-  fixture_frame(f, DEV, &(frame_spec){.boot = boot, .sequence = sequence, .tick = sequence,
-                                      .losses = losses, .loss_count = count});
+  fixture_frame(f, DEV,
+                &(frame_spec){.boot = boot,
+                              .sequence = sequence,
+                              .tick = sequence,
+                              .losses = losses,
+                              .loss_count = count});
 }
 
 static audit_report audit(fixture *f) {
@@ -102,8 +106,14 @@ static void test_evicted_frames_are_explained_and_their_readings_counted(void **
   (void)state;
   fixture *f = begin();
   store_range(f, 1, 2, 0);
-  htel_loss loss = {.cause = HTEL_CAUSE_OUTBOX_FULL, .boot = 7, .frame_class = HTEL_CLASS_WAVEFORM,
-                    .sequence_first = 3, .sequence_last = 5, .frames = 3, .readings = 300};
+  htel_loss loss = {.id = 1,
+                    .cause = HTEL_CAUSE_OUTBOX_FULL,
+                    .boot = 7,
+                    .frame_class = HTEL_CLASS_WAVEFORM,
+                    .sequence_first = 3,
+                    .sequence_last = 5,
+                    .frames = 3,
+                    .readings = 300};
   store_losses(f, 7, 6, &loss, 1);
   audit_report r = audit(f);
   assert_true(audit_clean(&r));
@@ -119,8 +129,14 @@ static void test_evicted_frame_that_arrived_after_all_is_taken_off(void **state)
   fixture *f = begin();
   store_range(f, 1, 2, 0);
   store_range(f, 4, 4, 99); /* a waveform frame: 1 numeric and 99 samples */
-  htel_loss loss = {.cause = HTEL_CAUSE_OUTBOX_FULL, .boot = 7, .frame_class = HTEL_CLASS_WAVEFORM,
-                    .sequence_first = 3, .sequence_last = 5, .frames = 3, .readings = 300};
+  htel_loss loss = {.id = 1,
+                    .cause = HTEL_CAUSE_OUTBOX_FULL,
+                    .boot = 7,
+                    .frame_class = HTEL_CLASS_WAVEFORM,
+                    .sequence_first = 3,
+                    .sequence_last = 5,
+                    .frames = 3,
+                    .readings = 300};
   store_losses(f, 7, 6, &loss, 1);
   audit_report r = audit(f);
   assert_int_equal(r.lost_outbox_full, 200);
@@ -136,14 +152,22 @@ static void test_evicted_frame_that_arrived_after_all_is_taken_off(void **state)
   fixture_close(f);
 }
 
-/* The range holds a delivered frame of the class that was never evicted: nothing is taken off for it. */
+/* The range holds a delivered frame of the class that was never evicted: nothing is taken off for
+ * it. */
 static void test_delivered_frame_between_evicted_ones_is_not_taken_off(void **state) {
   (void)state;
   fixture *f = begin();
   store_range(f, 1, 2, 0);
   store_range(f, 4, 4, 99);
-  htel_loss loss = {.cause = HTEL_CAUSE_OUTBOX_FULL, .boot = 7, .frame_class = HTEL_CLASS_WAVEFORM,
-                    .sequence_first = 3, .sequence_last = 5, .frames = 2, .readings = 200};
+  htel_loss loss = {.id = 1,
+                    .cause = HTEL_CAUSE_OUTBOX_FULL,
+                    .boot = 7,
+                    .frame_class = HTEL_CLASS_WAVEFORM,
+                    .sequence_first = 3,
+                    .sequence_last = 5,
+                    .frames = 2,
+                    .readings = 200,
+                    .at_most = true};
   store_losses(f, 7, 6, &loss, 1);
   audit_report r = audit(f);
   assert_int_equal(r.lost_outbox_full, 200);
@@ -156,8 +180,14 @@ static void test_range_told_again_after_it_grew_counts_once(void **state) {
   (void)state;
   fixture *f = begin();
   store_range(f, 1, 2, 0);
-  htel_loss small = {.cause = HTEL_CAUSE_OUTBOX_FULL, .boot = 7, .frame_class = HTEL_CLASS_NUMERIC,
-                     .sequence_first = 3, .sequence_last = 4, .frames = 2, .readings = 20};
+  htel_loss small = {.id = 1,
+                     .cause = HTEL_CAUSE_OUTBOX_FULL,
+                     .boot = 7,
+                     .frame_class = HTEL_CLASS_NUMERIC,
+                     .sequence_first = 3,
+                     .sequence_last = 4,
+                     .frames = 2,
+                     .readings = 20};
   htel_loss grown = small;
   grown.sequence_last = 6;
   grown.frames = 4;
@@ -176,10 +206,9 @@ static void test_range_told_again_after_it_grew_counts_once(void **state) {
 static void test_ring_losses_add_up_and_a_repeated_record_does_not(void **state) {
   (void)state;
   fixture *f = begin();
-  htel_loss a = {.cause = HTEL_CAUSE_RING_FULL, .boot = 7, .channel = 1, .sequence_first = 1,
-                 .readings = 10};
-  htel_loss b = {.cause = HTEL_CAUSE_RING_FULL, .boot = 7, .channel = 1, .sequence_first = 2,
-                 .readings = 5};
+  htel_loss a = {
+      .id = 1, .cause = HTEL_CAUSE_RING_FULL, .boot = 7, .channel = 1, .readings = 10};
+  htel_loss b = {.id = 2, .cause = HTEL_CAUSE_RING_FULL, .boot = 7, .channel = 1, .readings = 5};
   store_losses(f, 7, 1, &a, 1);
   store_losses(f, 7, 2, (const htel_loss[]){a, b}, 2); /* a again: its first carrier was evicted */
   audit_report r = audit(f);
@@ -193,7 +222,7 @@ static void test_unclean_stop_explains_holes_of_its_boot_alone(void **state) {
   fixture *f = begin();
   store_range(f, 1, 1, 0);
   store_range(f, 4, 4, 0);
-  htel_loss stop = {.cause = HTEL_CAUSE_UNCLEAN_STOP, .boot = 7};
+  htel_loss stop = {.id = 1, .cause = HTEL_CAUSE_UNCLEAN_STOP, .boot = 7};
   store_losses(f, 8, 2, &stop, 1); /* boot 8 lacks its first frame */
   store_losses(f, 8, 3, &stop, 1); /* told twice */
   audit_report r = audit(f);
@@ -210,8 +239,13 @@ static void test_unclean_stop_explains_holes_of_its_boot_alone(void **state) {
 static void test_widest_range_costs_no_time(void **state) {
   (void)state;
   fixture *f = begin();
-  htel_loss loss = {.cause = HTEL_CAUSE_OUTBOX_FULL, .boot = 7, .sequence_first = 1,
-                    .sequence_last = UINT32_MAX, .frames = 1, .readings = 1};
+  htel_loss loss = {.id = 1,
+                    .cause = HTEL_CAUSE_OUTBOX_FULL,
+                    .boot = 7,
+                    .sequence_first = 1,
+                    .sequence_last = UINT32_MAX,
+                    .frames = 1,
+                    .readings = 1};
   store_losses(f, 7, UINT32_MAX, &loss, 1);
   audit_report r = audit(f);
   assert_int_equal(r.hole_count, 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames from someone who means no good: cut at each byte, with each bit turned, blown up, out of range. */
+/* Frames from someone who means no good: cut at each byte, with each bit turned, blown up, out of
+ * range. */
 #include <sys/resource.h>
 
 #include "capture.h"
@@ -15,8 +16,13 @@ static void test_frame_cut_at_each_byte_is_never_stored(void **state) {
   fixture_birth(f, DEV);
   htel_anchor anchor = {.tick = 5, .utc_ms = 1700000000000};
   uint8_t bytes[FIXTURE_BYTES];
-  size_t size = frame_make(f, &(frame_spec){.boot = 7, .sequence = 9, .value = 3, .samples = 30,
-                                            .anchors = &anchor, .anchor_count = 1},
+  size_t size = frame_make(f,
+                           &(frame_spec){.boot = 7,
+                                         .sequence = 9,
+                                         .value = 3,
+                                         .samples = 30,
+                                         .anchors = &anchor,
+                                         .anchor_count = 1},
                            bytes, sizeof bytes);
   for (size_t cut = 0; cut < size; cut++) fixture_give(f, DEV, "frame", bytes, cut);
   fixture_run(f);
@@ -35,8 +41,8 @@ static void test_frame_with_any_bit_turned_is_never_stored(void **state) {
   fixture_birth(f, DEV);
   fixture_run(f);
   uint8_t bytes[FIXTURE_BYTES];
-  size_t size = frame_make(f, &(frame_spec){.boot = 7, .sequence = 9, .samples = 8}, bytes,
-                           sizeof bytes);
+  size_t size =
+      frame_make(f, &(frame_spec){.boot = 7, .sequence = 9, .samples = 8}, bytes, sizeof bytes);
   for (size_t bit = 0; bit < 8 * size; bit++) {
     bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
     fixture_give(f, DEV, "frame", bytes, size);
@@ -61,11 +67,17 @@ static void test_changed_frame_with_right_checksum_harms_nobody(void **state) {
   fixture_birth(f, "dev-2");
   fixture_run(f);
   uint8_t bytes[FIXTURE_BYTES];
-  htel_loss loss = {.cause = HTEL_CAUSE_OUTBOX_FULL, .boot = 7, .sequence_first = 1,
-                    .sequence_last = 3, .frames = 2, .readings = 20};
-  size_t size = frame_make(f, &(frame_spec){.boot = 7, .sequence = 9, .samples = 16, .alarm = true,
-                                            .losses = &loss, .loss_count = 1},
-                           bytes, sizeof bytes);
+  htel_loss loss = {.id = 1, .cause = HTEL_CAUSE_OUTBOX_FULL,
+                    .boot = 7,
+                    .sequence_first = 1,
+                    .sequence_last = 3,
+                    .frames = 2,
+                    .readings = 20};
+  size_t size = frame_make(
+      f,
+      &(frame_spec){
+          .boot = 7, .sequence = 9, .samples = 16, .alarm = true, .losses = &loss, .loss_count = 1},
+      bytes, sizeof bytes);
   for (size_t i = 0; i + 5 < size; i++) {
     uint8_t was = bytes[i];
     for (unsigned change = 1; change < 256; change += 7) {
@@ -78,8 +90,10 @@ static void test_changed_frame_with_right_checksum_harms_nobody(void **state) {
     fixture_run(f);
     f->receipt_count = 0;
   }
-  assert_int_equal(fixture_sql(f, "SELECT count(*) FROM frames JOIN devices d ON d.id = device_id"
-                                  " WHERE device = 'dev-2'"), size - 5);
+  assert_int_equal(fixture_sql(f,
+                               "SELECT count(*) FROM frames JOIN devices d ON d.id = device_id"
+                               " WHERE device = 'dev-2'"),
+                   size - 5);
   assert_true(fixture_sql(f, "SELECT count(*) FROM quarantine") > 0);
   /* Each of them was seen through: stored, known, in quarantine, or without birth. */
   assert_int_equal(intake_stats_get(f->intake)->refused, 0);
@@ -123,9 +137,9 @@ static void test_numbers_beyond_all_clocks_are_quarantined(void **state) {
   fixture_birth(f, DEV);
   htel_anchor early = {.tick = 0, .utc_ms = INT64_MIN};
   htel_anchor late = {.tick = UINT64_MAX, .utc_ms = 0};
-  htel_loss backwards = {.cause = HTEL_CAUSE_OUTBOX_FULL, .boot = 7, .sequence_first = 9,
-                         .sequence_last = 3};
-  htel_loss many = {.cause = HTEL_CAUSE_RING_FULL, .boot = 7, .readings = UINT64_MAX};
+  htel_loss backwards = {
+      .id = 1, .cause = HTEL_CAUSE_OUTBOX_FULL, .boot = 7, .sequence_first = 9, .sequence_last = 3};
+  htel_loss many = {.id = 1, .cause = HTEL_CAUSE_RING_FULL, .boot = 7, .readings = UINT64_MAX};
   const frame_spec specs[] = {
       {.boot = 7, .sequence = 1, .anchors = &early, .anchor_count = 1},
       {.boot = 7, .sequence = 2, .anchors = &late, .anchor_count = 1},
@@ -228,9 +242,9 @@ static void test_capture_is_read_back_and_ends_clean_or_broken(void **state) {
 
 static void test_capture_passes_over_damage_inside_a_message(void **state) {
   (void)state;
-  const uint8_t bytes[] = {4, 0x0a, 2, 'a', '!',           /* a bad device id */
-                           3, 0x1a, 9, 1,                  /* a field longer than its message */
-                           5, 0x0a, 1, 'a', 0x12, 0};      /* a birth of no bytes */
+  const uint8_t bytes[] = {4, 0x0a, 2, 'a', '!',      /* a bad device id */
+                           3, 0x1a, 9, 1,             /* a field longer than its message */
+                           5, 0x0a, 1, 'a', 0x12, 0}; /* a birth of no bytes */
   FILE *file = tmpfile();
   assert_non_null(file);
   fwrite(bytes, 1, sizeof bytes, file);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What becomes of messages: stored, refused, kept aside, receipted; and what does not, when the store fails. */
+/* What becomes of messages: stored, refused, kept aside, receipted; and what does not, when the
+ * store fails. */
 #include "ingest_fixture.h"
 
 #define DEV "dev-1"
@@ -8,8 +9,10 @@ static void test_frame_is_stored_with_its_readings_and_receipted(void **state) {
   (void)state;
   fixture *f = fixture_open(NULL);
   fixture_birth(f, DEV);
-  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 1, .tick = 1000, .value = 72,
-                                      .samples = 100, .alarm = true});
+  fixture_frame(
+      f, DEV,
+      &(frame_spec){
+          .boot = 7, .sequence = 1, .tick = 1000, .value = 72, .samples = 100, .alarm = true});
   fixture_run(f);
   htel_receipt r = fixture_receipt_take(f, DEV, 7);
   assert_int_equal(r.stored_count, 1);
@@ -96,11 +99,15 @@ static void test_unreadable_readings_are_quarantined_and_receipted(void **state)
   fixture *f = fixture_open(NULL);
   fixture_birth(f, DEV);
   static const uint8_t unknown_channel[] = {63, 0, 0, 0, 0};
-  htel_loss loss = {.cause = HTEL_CAUSE_RING_FULL, .boot = 7, .channel = 1, .readings = 5,
-                    .sequence_first = 4};
-  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 4, .data = unknown_channel,
-                                      .data_size = sizeof unknown_channel, .losses = &loss,
-                                      .loss_count = 1});
+  htel_loss loss = {
+      .id = 1, .cause = HTEL_CAUSE_RING_FULL, .boot = 7, .channel = 1, .readings = 5, .sequence_first = 4};
+  fixture_frame(f, DEV,
+                &(frame_spec){.boot = 7,
+                              .sequence = 4,
+                              .data = unknown_channel,
+                              .data_size = sizeof unknown_channel,
+                              .losses = &loss,
+                              .loss_count = 1});
   fixture_frame(f, "dev-2", &(frame_spec){.boot = 1, .sequence = 1}); /* has no birth */
   fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 5, .value = 1});
   fixture_run(f);
@@ -286,10 +293,10 @@ static void test_quality_is_kept_with_samples(void **state) {
   fixture *f = fixture_open(NULL);
   fixture_birth(f, DEV);
   /* A wave block of 2 with quality runs: 1 valid, 1 sensor off; mode 0: constant 5. */
-  static const uint8_t data[] = {CH_ECG, (2 - 1) << 2 | 2 | 1, 0, 0, 1, HTEL_VALID, 1,
-                                 HTEL_SENSOR_OFF, 0, 10};
-  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 1, .data = data,
-                                      .data_size = sizeof data});
+  static const uint8_t data[] = {CH_ECG, (2 - 1) << 2 | 2 | 1, 0, 0, 1, HTEL_VALID,
+                                 1,      HTEL_SENSOR_OFF,      0, 10};
+  fixture_frame(f, DEV,
+                &(frame_spec){.boot = 7, .sequence = 1, .data = data, .data_size = sizeof data});
   fixture_run(f);
   assert_int_equal(fixture_sql(f, "SELECT hex(quality) = '0001' FROM waves"), 1);
   assert_int_equal(fixture_sql(f, "SELECT hex(samples) = '0500000005000000' FROM waves"), 1);
@@ -301,15 +308,25 @@ static void test_views_show_physical_values_and_utc(void **state) {
   fixture *f = fixture_open(NULL);
   fixture_birth(f, DEV);
   htel_anchor anchor = {.tick = 500, .utc_ms = 1700000000500};
-  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 1, .tick = 1000, .value = 72,
-                                      .samples = 4, .alarm = true, .anchors = &anchor,
-                                      .anchor_count = 1});
+  fixture_frame(f, DEV,
+                &(frame_spec){.boot = 7,
+                              .sequence = 1,
+                              .tick = 1000,
+                              .value = 72,
+                              .samples = 4,
+                              .alarm = true,
+                              .anchors = &anchor,
+                              .anchor_count = 1});
   fixture_run(f);
-  assert_int_equal(fixture_sql(f, "SELECT utc_ms = 1700000001000 AND physical = 72.0"
-                                  " AND unit = '/min' AND name = 'PULSE' FROM numerics_utc"), 1);
+  assert_int_equal(fixture_sql(f,
+                               "SELECT utc_ms = 1700000001000 AND physical = 72.0"
+                               " AND unit = '/min' AND name = 'PULSE' FROM numerics_utc"),
+                   1);
   assert_int_equal(fixture_sql(f, "SELECT utc = '2023-11-14T22:13:21.000' FROM waves_utc"), 1);
-  assert_int_equal(fixture_sql(f, "SELECT source = 'PULSE' AND name = 'ALARM'"
-                                  " FROM alarms_utc"), 1);
+  assert_int_equal(fixture_sql(f,
+                               "SELECT source = 'PULSE' AND name = 'ALARM'"
+                               " FROM alarms_utc"),
+                   1);
   fixture_close(f);
 }
 

@@ -79,7 +79,8 @@ static void *put_one_more(void *arg) {
 static void test_closing_lets_go_of_those_who_wait(void **state) {
   (void)state;
   mailbox *box = box_new();
-  while (mailbox_put(box, "t", 1, "", 0, 0, false)) {}
+  while (mailbox_put(box, "t", 1, "", 0, 0, false)) {
+  }
   pthread_t thread;
   assert_int_equal(pthread_create(&thread, NULL, put_one_more, box), 0);
   mailbox_close(box);

@@ -7,8 +7,12 @@
 #define DEV "dev-1"
 
 static void give(fixture *f, uint32_t sequence, uint64_t tick, const htel_anchor *anchor) {
-  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = sequence, .tick = tick,
-                                      .anchors = anchor, .anchor_count = anchor != NULL});
+  fixture_frame(f, DEV,
+                &(frame_spec){.boot = 7,
+                              .sequence = sequence,
+                              .tick = tick,
+                              .anchors = anchor,
+                              .anchor_count = anchor != NULL});
 }
 
 /* UTC of the frame's tick, or -1 where it is not placed. */
@@ -117,8 +121,7 @@ static void test_order_of_arrival_does_not_matter(void **state) {
     fixture_run(f);
     for (unsigned i = 0; i < FRAMES; i++) {
       const htel_anchor *anchor = placing_find(sorted, anchor_count, specs[i].tick);
-      int64_t expected =
-          anchor == NULL ? -1 : (int64_t)specs[i].tick + placing_offset_ms(anchor);
+      int64_t expected = anchor == NULL ? -1 : (int64_t)specs[i].tick + placing_offset_ms(anchor);
       assert_int_equal(utc_of(f, i + 1), expected);
     }
     fixture_close(f);

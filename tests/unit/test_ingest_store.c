@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The database file itself: reopened, locked by another process, on a full disk, of another program. */
+/* The database file itself: reopened, locked by another process, on a full disk, of another
+ * program. */
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -145,8 +146,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_locked_database_delays_and_loses_nothing, setup,
                                       teardown),
       cmocka_unit_test_setup_teardown(test_full_disk_delays_and_loses_nothing, setup, teardown),
-      cmocka_unit_test_setup_teardown(test_other_files_are_refused_and_left_alone, setup,
-                                      teardown),
+      cmocka_unit_test_setup_teardown(test_other_files_are_refused_and_left_alone, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,8 +133,8 @@ static void begin(run *r, uint64_t seed) {
   fake *w = &r->world;
   w->knows_birth = false;
   w->tick_ms = fake_random(w) % 4u == 0 ? 0xFFFFFFFFu - fake_random(w) % 60000u : 1000u + fake_random(w) % 9000u;
-  w->boot.previous_unclean = fake_random(w) % 4u == 0;
-  w->boot.previous = 6;
+  w->boot.unclean = fake_random(w) % 4u == 0;
+  w->boot.unclean_first = 5;
   static const uint32_t outbox_bytes[] = {2048, 4096, 16384, 65536, 1048576};
   r->config = (htel_config){.device_id = "device-1",
                             .channels = channels,
@@ -194,7 +194,7 @@ static void judge(const run *r, uint64_t seed) {
   uint32_t last = r->tel->sequence_next - 1u;
   fake_account(w, last, &lost);
   if (lost.holes != 0) fail_msg("seed %llu: %u unexplained holes", (unsigned long long)seed, lost.holes);
-  assert_int_equal(lost.unclean, w->boot.previous_unclean ? 1 : 0);
+  assert_int_equal(lost.unclean, w->boot.unclean ? 1 : 0);
   uint64_t missing[HTEL_CLASS_COUNT] = {0};
   for (unsigned c = 0; c < CHANNELS; c++) {
     missing[batch_class_of(channels[c].kind)] += match(r, c, seed);

@@ -59,8 +59,7 @@ static void test_any_receipt_comes_back(void **state) {
     r.birth_count = (uint16_t)random_below(&random, 5);
     r.birth_wanted = random_below(&random, 2);
     for (unsigned i = 0; i < r.stored_count + r.quarantined_count; i++) {
-      htel_range *range =
-          i < r.stored_count ? &r.stored[i] : &r.quarantined[i - r.stored_count];
+      htel_range *range = i < r.stored_count ? &r.stored[i] : &r.quarantined[i - r.stored_count];
       range->first = 1 + (random_u32(&random) >> (1 + random_below(&random, 31)));
       range->last = range->first + random_below(&random, 100);
     }

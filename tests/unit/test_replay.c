@@ -74,7 +74,7 @@ static void play_all(void) {
                         .channel_count = (uint16_t)count,
                         .ring_bytes = {65536},
                         .outbox = {.bytes = 1u << 20},
-                        .delivery = {.mode = HTEL_DELIVERY_BROKER, .rate_per_s_max = 99}};
+                        .delivery = {.mode = HTEL_DELIVERY_BROKER, .rate_per_s_max = 90}};
   int32_t needed = htel_memory_needed(&config);
   assert_true(needed > 0);
   void *memory = malloc((size_t)needed);

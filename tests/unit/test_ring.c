@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -16,11 +17,11 @@
 
 static uint32_t words[WORDS];
 
-static bool push(ring *r, unsigned channel, uint32_t tick, uint32_t count, uint32_t first, uint32_t reserve) {
+static bool push(ring *r, unsigned channel, uint32_t tick, uint32_t count, uint32_t first, uint32_t limit) {
   uint32_t payload[WORDS];
   for (uint32_t i = 0; i < count; i++) payload[i] = first + i;
   uint32_t used;
-  return ring_push(r, ring_head_word(channel, 3, RING_GAP, count), tick, payload, count, reserve, &used);
+  return ring_push(r, ring_head_word(channel, 3, RING_GAP, count), tick, payload, count, limit, &used);
 }
 
 static void test_records_come_out_as_they_went_in(void **state) {
@@ -30,7 +31,7 @@ static void test_records_come_out_as_they_went_in(void **state) {
   uint32_t value = 0;
   for (uint32_t round = 0; round < 1000; round++) { /* wraps at every possible place */
     uint32_t count = round % 30u + 1u;
-    assert_true(push(&r, round % 200u, round * 7u, count, value, 0));
+    assert_true(push(&r, round % 200u, round * 7u, count, value, WORDS));
     ring_record record;
     assert_true(ring_peek(&r, &record));
     assert_int_equal(record.channel, round % 200u);
@@ -53,10 +54,10 @@ static void test_full_ring_refuses_and_keeps_what_it_holds(void **state) {
   (void)state;
   ring r;
   ring_init(&r, words, WORDS, 0);
-  for (uint32_t i = 0; i < 6; i++) assert_true(push(&r, i, i, 8, i * 100, 0)); /* 60 of 64 words */
-  assert_false(push(&r, 9, 9, 8, 0, 0));
-  assert_true(push(&r, 7, 7, 2, 5, 0));  /* exactly full */
-  assert_false(push(&r, 8, 8, 1, 0, 0));
+  for (uint32_t i = 0; i < 6; i++) assert_true(push(&r, i, i, 8, i * 100, WORDS)); /* 60 of 64 words */
+  assert_false(push(&r, 9, 9, 8, 0, WORDS));
+  assert_true(push(&r, 7, 7, 2, 5, WORDS));  /* exactly full */
+  assert_false(push(&r, 8, 8, 1, 0, WORDS));
   assert_int_equal(ring_used(&r), WORDS);
   for (uint32_t i = 0; i < 6; i++) {
     ring_record record;
@@ -72,10 +73,10 @@ static void test_reserve_is_kept_for_alarms(void **state) {
   (void)state;
   ring r;
   ring_init(&r, words, WORDS, 16);
-  while (push(&r, 0, 0, 4, 0, r.reserve)) {
+  while (push(&r, 0, 0, 4, 0, r.limit)) {
   }
   assert_true(ring_used(&r) <= WORDS - 16);
-  for (unsigned i = 0; i < 4; i++) assert_true(push(&r, 1, 0, 2, 0, 0));
+  for (unsigned i = 0; i < 4; i++) assert_true(push(&r, 1, 0, 2, 0, r.room));
 }
 
 /* ---- one producer, one consumer -------------------------------------------------------- */
@@ -91,7 +92,7 @@ static void *produce(void *arg) {
     uint32_t count = (uint32_t)(i % 8u) + 1u;
     for (uint32_t k = 0; k < count; k++) payload[k] = (uint32_t)i * 31u + k;
     uint32_t used;
-    while (!ring_push(&shared, ring_head_word((unsigned)(i % 64u), 0, 0, count), (uint32_t)i, payload, count, 0, &used)) {
+    while (!ring_push(&shared, ring_head_word((unsigned)(i % 64u), 0, 0, count), (uint32_t)i, payload, count, 1024, &used)) {
     }
   }
   return NULL;
@@ -123,6 +124,7 @@ static void test_thread_produces_while_another_consumes(void **state) {
 }
 
 /* A signal handler stands for an interrupt: it comes at any instruction of the consumer. */
+#define SIGNAL_RECORDS 200000
 static volatile sig_atomic_t produced;
 static uint32_t refused;
 
@@ -134,7 +136,7 @@ static void on_signal(int signal) {
     uint32_t count = i % 8u + 1u;
     for (uint32_t k = 0; k < count; k++) payload[k] = i * 31u + k;
     uint32_t used;
-    if (!ring_push(&shared, ring_head_word(i % 64u, 0, 0, count), i, payload, count, 0, &used)) {
+    if (!ring_push(&shared, ring_head_word(i % 64u, 0, 0, count), i, payload, count, 1024, &used)) {
       refused++;
       return;
     }
@@ -142,21 +144,57 @@ static void on_signal(int signal) {
   }
 }
 
+static struct sigaction old_action;
+
+static void signals_begin(void) {
+  struct sigaction action = {.sa_handler = on_signal};
+  sigaction(SIGALRM, &action, &old_action);
+  struct itimerval every = {.it_interval = {.tv_usec = 50}, .it_value = {.tv_usec = 50}};
+  setitimer(ITIMER_REAL, &every, NULL);
+}
+
+static void signals_end(void) {
+  setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {0}}, NULL);
+  sigaction(SIGALRM, &old_action, NULL);
+}
+
 static void test_signal_handler_produces_while_interrupting_the_consumer(void **state) {
   (void)state;
   ring_init(&shared, shared_words, 1024, 0);
   produced = 0;
-  struct sigaction action = {.sa_handler = on_signal};
-  struct sigaction old;
-  sigaction(SIGALRM, &action, &old);
-  struct itimerval every = {.it_interval = {.tv_usec = 50}, .it_value = {.tv_usec = 50}};
-  setitimer(ITIMER_REAL, &every, NULL);
+  signals_begin();
   uint64_t consumed = 0;
   ring_record record;
-  while (consumed < 200000)
+  while (consumed < SIGNAL_RECORDS)
     if (ring_peek(&shared, &record)) consume_one(consumed++);
-  setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {0}}, NULL);
-  sigaction(SIGALRM, &old, NULL);
+  signals_end();
+  while (ring_peek(&shared, &record)) consume_one(consumed++);
+  assert_int_equal(consumed, produced);
+}
+
+static void *consume(void *arg) {
+  (void)arg;
+  for (uint64_t i = 0; i < SIGNAL_RECORDS; i++) consume_one(i);
+  return NULL;
+}
+
+static void test_signal_handler_produces_while_a_thread_consumes(void **state) {
+  (void)state;
+  ring_init(&shared, shared_words, 1024, 0);
+  produced = 0;
+  sigset_t alarm;
+  sigemptyset(&alarm);
+  sigaddset(&alarm, SIGALRM);
+  pthread_sigmask(SIG_BLOCK, &alarm, NULL); /* the consumer inherits it: the handler runs here */
+  pthread_t consumer;
+  assert_int_equal(pthread_create(&consumer, NULL, consume, NULL), 0);
+  pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
+  signals_begin();
+  while (produced < SIGNAL_RECORDS) usleep(100); /* where the thread sanitizer lets signals in */
+  signals_end();
+  pthread_join(consumer, NULL);
+  uint64_t consumed = SIGNAL_RECORDS;
+  ring_record record;
   while (ring_peek(&shared, &record)) consume_one(consumed++);
   assert_int_equal(consumed, produced);
 }
@@ -168,6 +206,7 @@ int main(void) {
       cmocka_unit_test(test_reserve_is_kept_for_alarms),
       cmocka_unit_test(test_thread_produces_while_another_consumes),
       cmocka_unit_test(test_signal_handler_produces_while_interrupting_the_consumer),
+      cmocka_unit_test(test_signal_handler_produces_while_a_thread_consumes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

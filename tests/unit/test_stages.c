@@ -116,7 +116,7 @@ static void test_ledger_never_overflows(void **state) {
   loss_ledger l = {0};
   htel_loss out[LOSS_ENTRIES];
   uint64_t said[100] = {0};
-  loss_unclean(&l, 1);
+  loss_unclean(&l, 1, 1);
   unsigned refused = 0;
   for (uint8_t c = 0; c < 20; c++) refused += !loss_ring_full(&l, c, 0, 1, 1);
   assert_int_equal(refused, 15);

@@ -143,8 +143,8 @@ static void test_noise_is_left_alone(void **state) {
   assert_int_equal(zip_all(f, zip_arena_bytes(), sizeof zipped, &inflated_size), 0);
 }
 
-/* As with an allocator of which every allocation fails in turn: less memory than stated ends in a stored
- * frame, never in anything worse. */
+/* As with an allocator of which every allocation fails in turn: less memory than stated ends in a
+ * stored frame, never in anything worse. */
 static void test_less_memory_gives_nothing(void **state) {
   (void)state;
   fixture *f = fixture_begin();
@@ -257,9 +257,9 @@ static void test_without_zlib_frames_are_stored(void **state) {
   fixture *f = fixture_begin();
   uint32_t inflated_size = 0;
   assert_int_equal(zip_arena_bytes(), 0);
-  assert_int_equal(zip_blocks(NULL, 0, fixture_channels, CH_COUNT, f->blocks, 1, f->bytes, 1,
-                              &inflated_size),
-                   0);
+  assert_int_equal(
+      zip_blocks(NULL, 0, fixture_channels, CH_COUNT, f->blocks, 1, f->bytes, 1, &inflated_size),
+      0);
   f->frame.coding = 1;
   f->frame.schema = f->birth.schema;
   f->frame.data = f->bytes;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* paho_resolve.h - host name to addresses without waiting for the resolver.
+/* posix_resolve.h - host name to addresses without waiting for the resolver.
  *
- * getaddrinfo blocks for as long as DNS likes and cannot be stopped, so it runs in a detached thread
- * with a job that both sides hold: whoever lets go last frees it. A link keeps a job that has not ended
- * and asks it again at its next attempt, so there is never more than one thread a link. */
-#ifndef HTEL_PAHO_RESOLVE_H
-#define HTEL_PAHO_RESOLVE_H
+ * getaddrinfo blocks for as long as DNS likes and cannot be stopped, so it runs in a detached
+ * thread with a job that both sides hold: whoever lets go last frees it. A link keeps a job that
+ * has not ended and asks it again at its next attempt, so there is never more than one thread a
+ * link. */
+#ifndef HTEL_POSIX_RESOLVE_H
+#define HTEL_POSIX_RESOLVE_H
 
 #include <stdint.h>
 #include <sys/socket.h>

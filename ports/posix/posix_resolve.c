@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* paho_resolve.c - see paho_resolve.h. */
-#include "paho_resolve.h"
+/* posix_resolve.c - see posix_resolve.h. */
+#include "posix_resolve.h"
 
 #include <netdb.h>
 #include <pthread.h>

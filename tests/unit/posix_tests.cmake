@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+# Clock, boot file, wake-up and runner of ports/posix.
+htel_unit_test(posix)
+target_compile_definitions(test_posix PRIVATE _GNU_SOURCE)
+target_link_libraries(test_posix PRIVATE healthtel_posix)
+set_property(TEST unit.posix APPEND PROPERTY LABELS tsan)
