@@ -49,7 +49,8 @@ static uint64_t column_tick_last(const htel_channel *ch, const batch_column *c) 
   return tick;
 }
 
-static void frame_count(batch_frame *f, uint64_t tick_first, uint64_t tick_last, uint32_t readings) {
+static void frame_count(batch_frame *f, uint64_t tick_first, uint64_t tick_last,
+                        uint32_t readings) {
   if (f->readings == 0 || tick_first < f->tick_first) f->tick_first = tick_first;
   if (f->readings == 0 || tick_last > f->tick_last) f->tick_last = tick_last;
   f->readings += readings;
@@ -71,9 +72,10 @@ static bool column_code(batch *b, uint8_t channel) {
                         .tick_first = c->tick_first,
                         .ticks = c->ticks,
                         .phase = c->phase,
-                        .continues = c->serial_coded == f->serial && c->tick_coded == c->tick_first &&
-                                     c->phase_coded == c->phase};
-  size_t bytes = code_block_encode(&column, f->tick, CODE_RICE, f->blocks + f->used, f->room - f->used);
+                        .continues = c->serial_coded == f->serial &&
+                                     c->tick_coded == c->tick_first && c->phase_coded == c->phase};
+  size_t bytes =
+      code_block_encode(&column, f->tick, CODE_RICE, f->blocks + f->used, f->room - f->used);
   if (bytes == 0) return false;
   f->used += (uint32_t)bytes;
   frame_count(f, c->tick_first, column_tick_last(ch, c), c->count);
@@ -108,8 +110,10 @@ void batch_taken(batch *b, uint8_t frame_class) {
 bool batch_numeric(batch *b, uint8_t channel, int32_t value, uint8_t quality, uint64_t tick,
                    uint32_t now_ms) {
   batch_column *c = &b->columns[channel];
-  /* Within a column ticks are 32 bits; one that is further off than they can tell starts a new block. */
-  bool far = c->count > 0 && (tick > c->tick_first ? tick - c->tick_first : c->tick_first - tick) > INT32_MAX / 2;
+  /* Within a column ticks are 32 bits; one that is further off than they can tell starts a new
+   * block. */
+  bool far = c->count > 0 &&
+             (tick > c->tick_first ? tick - c->tick_first : c->tick_first - tick) > INT32_MAX / 2;
   if ((c->count == c->room || far) && !column_code(b, channel)) return false;
   if (c->count == 0) c->tick_first = tick;
   c->values[c->count] = value;
@@ -124,7 +128,8 @@ bool batch_alarm(batch *b, uint8_t channel, const htel_alarm_event *event, uint6
                  uint32_t now_ms) {
   batch_frame *f = &b->frames[HTEL_CLASS_ALARM];
   if (f->used == 0) f->tick = tick;
-  size_t bytes = code_alarm_encode(channel, event, tick, f->tick, f->blocks + f->used, f->room - f->used);
+  size_t bytes =
+      code_alarm_encode(channel, event, tick, f->tick, f->blocks + f->used, f->room - f->used);
   if (bytes == 0) return false;
   f->used += (uint32_t)bytes;
   frame_count(f, tick, tick, 1);
@@ -132,21 +137,22 @@ bool batch_alarm(batch *b, uint8_t channel, const htel_alarm_event *event, uint6
   return true;
 }
 
-/* Whether samples that the clock places at `tick` go on from where the count stands: it may be off by less
- * than a period, or by less than half a block where it was read when the block was complete. */
+/* Whether samples that the clock places at `tick` go on from where the count stands: it may be off
+ * by less than a period, or by less than half a block where it was read when the block was
+ * complete. */
 static bool goes_on(const htel_channel *ch, const batch_column *c, uint64_t tick, uint32_t count,
                     bool tick_is_last) {
   if (!c->running) return false;
   uint64_t apart = tick > c->tick_next ? tick - c->tick_next : c->tick_next - tick;
   uint64_t den = ch->rate.den == 0 ? 1 : ch->rate.den;
   if (apart > UINT32_MAX) return false; /* so that nothing wraps below */
-  uint64_t period = 1000u * den; /* in 1 / rate.num ms */
+  uint64_t period = 1000u * den;        /* in 1 / rate.num ms */
   if (!tick_is_last || count < 2) return apart * ch->rate.num < period;
   return 2u * apart * ch->rate.num < period * count;
 }
 
-bool batch_samples_begin(batch *b, uint8_t channel, uint64_t tick, bool tick_is_last, uint16_t count,
-                         bool gap, uint8_t quality) {
+bool batch_samples_begin(batch *b, uint8_t channel, uint64_t tick, bool tick_is_last,
+                         uint16_t count, bool gap, uint8_t quality) {
   const htel_channel *ch = &b->channels[channel];
   batch_column *c = &b->columns[channel];
   if (tick_is_last) {

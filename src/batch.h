@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* batch.h - readings on their way from a ring to a frame: columns, and one open frame per class.
  *
- *     reading -> column of its channel -> (full) -> coded block -> open frame of its class -> (due) -> taken
+ *     reading -> column of its channel -> coded block -> open frame of its class -> taken
+ *                                   when full                            when due
  *
- * A column gathers at most column_samples readings of one channel; full, it becomes one coded block at the end of its class's
- * open frame. So no more than a column is ever held uncoded. The caller closes frames: it is told when one is due
- * (batch_due) and when a block finds no room (the add functions return false or NULL: close, and call again).
+ * A column gathers at most column_samples readings of one channel; full, it becomes one coded block
+ * at the end of its class's open frame. So no more than a column is ever held uncoded. The caller
+ * closes frames: it is told when one is due (batch_due) and when a block finds no room (the add
+ * functions return false or NULL: close, and call again).
  *
- * A waveform's samples are placed by count: each block says when its first sample was taken only where it
- * does not simply go on from the one before. Count and clock are held against each other at every
- * arrival, and the count starts anew when they disagree by more than the tolerance. */
+ * A waveform's samples are placed by count: each block says when its first sample was taken only
+ * where it does not simply go on from the one before. Count and clock are held against each other
+ * at every arrival, and the count starts anew when they disagree by more than the tolerance. */
 #ifndef HTEL_SRC_BATCH_H
 #define HTEL_SRC_BATCH_H
 
@@ -35,13 +37,13 @@ typedef struct batch_column {
 typedef struct batch_frame {
   uint8_t *blocks;
   uint32_t room, used;
-  uint32_t serial;     /* counts the frames of this class */
-  uint32_t since_ms;   /* low 32 bits of the tick at which the first reading came in */
-  uint64_t tick_begun; /* tick of that reading */
-  bool begun;          /* holds a reading, in a column or coded */
-  uint64_t tick;       /* what times in the blocks are relative to */
+  uint32_t serial;                /* counts the frames of this class */
+  uint32_t since_ms;              /* low 32 bits of the tick at which the first reading came in */
+  uint64_t tick_begun;            /* tick of that reading */
+  bool begun;                     /* holds a reading, in a column or coded */
+  uint64_t tick;                  /* what times in the blocks are relative to */
   uint64_t tick_first, tick_last; /* of the coded readings */
-  uint32_t readings;   /* coded */
+  uint32_t readings;              /* coded */
 } batch_frame;
 
 typedef struct batch {
@@ -72,10 +74,10 @@ bool batch_numeric(batch *b, uint8_t channel, int32_t value, uint8_t quality, ui
 bool batch_alarm(batch *b, uint8_t channel, const htel_alarm_event *event, uint64_t tick,
                  uint32_t now_ms);
 
-/* `count` samples of a waveform are about to come, the first (or with tick_is_last the last) taken at `tick`; `gap`: readings
- * before them were refused. False: no room. */
-bool batch_samples_begin(batch *b, uint8_t channel, uint64_t tick, bool tick_is_last, uint16_t count,
-                         bool gap, uint8_t quality);
+/* `count` samples of a waveform are about to come, the first (or with tick_is_last the last) taken
+ * at `tick`; `gap`: readings before them were refused. False: no room. */
+bool batch_samples_begin(batch *b, uint8_t channel, uint64_t tick, bool tick_is_last,
+                         uint16_t count, bool gap, uint8_t quality);
 /* Where to put the next of them, and how many fit there (at least 1). NULL: no room. */
 int32_t *batch_samples_room(batch *b, uint8_t channel, uint16_t *count);
 void batch_samples_added(batch *b, uint8_t channel, uint16_t count, uint32_t now_ms);

@@ -3,8 +3,8 @@
  *
  *     htel | channel states | columns | rings | batch buffers | outbox arena | zlib arena
  *
- * config.c checks a configuration and lays it out; htel.c moves readings from the rings to closed frames; delivery.c moves closed
- * frames to the link and takes receipts. */
+ * config.c checks a configuration and lays it out; htel.c moves readings from the rings to closed
+ * frames; delivery.c moves closed frames to the link and takes receipts. */
 #ifndef HTEL_SRC_CLIENT_H
 #define HTEL_SRC_CLIENT_H
 
@@ -46,16 +46,16 @@ typedef struct delivery {
   const htel_link *link;
   delivery_state state;
   backoff reconnect;
-  uint64_t retry_at;       /* OFFLINE: when to connect */
-  uint64_t state_since;    /* when `state` began */
-  uint64_t paused_until;   /* the ingest asked for it: alarms only */
-  uint64_t refill_at;      /* when the token buckets were last filled */
-  uint32_t tokens;         /* thousandths of a frame that may be sent now */
-  uint32_t backlog_tokens; /* the same, for frames from before the connection */
+  uint64_t retry_at;        /* OFFLINE: when to connect */
+  uint64_t state_since;     /* when `state` began */
+  uint64_t paused_until;    /* the ingest asked for it: alarms only */
+  uint64_t refill_at;       /* when the token buckets were last filled */
+  uint32_t tokens;          /* thousandths of a frame that may be sent now */
+  uint32_t backlog_tokens;  /* the same, for frames from before the connection */
   uint32_t receipt_wait_ms; /* current; doubles while nothing comes */
-  uint32_t live_from;      /* frames from this sequence on are live, older ones backlog */
-  uint32_t unacked_bytes;  /* published on this connection and not acknowledged by the broker */
-  uint32_t pace_bytes;     /* how much may await its PUBACK: grows and shrinks with the time to it */
+  uint32_t live_from;       /* frames from this sequence on are live, older ones backlog */
+  uint32_t unacked_bytes;   /* published on this connection and not acknowledged by the broker */
+  uint32_t pace_bytes; /* how much may await its PUBACK: grows and shrinks with the time to it */
   bool birth_due, birth_done; /* to be published; the ingest (or the broker) has it */
   uint64_t birth_sent_at;
   bool status_due;
@@ -87,7 +87,8 @@ struct htel {
   bool alarm_now;        /* an alarm is in the open frame: close it */
   bool system_waiting;   /* anchors or loss records wait for a frame, */
   uint64_t system_since; /* since then; */
-  uint32_t system_wait_ms; /* they wait so long for company, longer while such frames are put aside */
+  uint32_t
+      system_wait_ms; /* they wait so long for company, longer while such frames are put aside */
   batch batch;
   outbox outbox;
   uint16_t frame_bytes_max;
@@ -102,8 +103,8 @@ struct htel {
   int close_result;
 };
 
-/* config.c: checks `config`; fills in `tel` and its parts at `memory` unless that is NULL. Bytes needed, or
- * HTEL_E_CONFIG with config->fault filled in. */
+/* config.c: checks `config`; fills in `tel` and its parts at `memory` unless that is NULL. Bytes
+ * needed, or HTEL_E_CONFIG with config->fault filled in. */
 int32_t config_apply(const htel_config *config, uint8_t *memory);
 
 /* htel.c, for delivery.c */
@@ -115,7 +116,8 @@ void client_quarantined(htel *tel, outbox_entry *entry);
 void client_server_time(htel *tel, uint64_t tick, int64_t utc_ms, uint32_t uncertainty_ms);
 
 /* delivery.c */
-void delivery_init(delivery *d, const htel_delivery_config *config, const htel_link *link, uint64_t now);
+void delivery_init(delivery *d, const htel_delivery_config *config, const htel_link *link,
+                   uint64_t now);
 /* One bounded step; milliseconds until the next is wanted. */
 uint32_t delivery_poll(htel *tel);
 /* Publishes the offline status and ends the connection. */

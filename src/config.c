@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config.c - is this configuration right, and how does it lie in memory?
  *
- * One pass does both, so that htel_memory_needed and htel_open cannot disagree: it walks the parts in order and
- * hands out addresses (from NULL when only the size is asked for). */
+ * One pass does both, so that htel_memory_needed and htel_open cannot disagree: it walks the parts
+ * in order and hands out addresses (from NULL when only the size is asked for). */
 #include <stdalign.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 
 #define ALIGN (alignof(max_align_t))
 
-#define ALARM_BLOCK_BYTES 256u     /* alarms close their frame at once: room for a burst of eight */
+#define ALARM_BLOCK_BYTES 256u /* alarms close their frame at once: room for a burst of eight */
 #define NUMERIC_BLOCK_BYTES_MIN 384u
 #define NUMERIC_BLOCK_BYTES_EACH 32u /* for each numeric channel */
 #define RING_ALARM_WORDS 4u
@@ -31,7 +31,8 @@ typedef struct sizes {
 
 /* ---- checks ---------------------------------------------------------------------------- */
 
-static int32_t fault(const htel_config *config, const char *field, unsigned index, const char *why) {
+static int32_t fault(const htel_config *config, const char *field, unsigned index,
+                     const char *why) {
   if (config->fault != NULL)
     *config->fault = (htel_config_fault){.field = field, .index = (uint16_t)index, .why = why};
   return HTEL_E_CONFIG;
@@ -41,8 +42,8 @@ static bool is_id(const char *s) {
   size_t n = 0;
   for (; s[n] != '\0'; n++) {
     char c = s[n];
-    bool ok = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
-              c == '-';
+    bool ok = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '-';
     if (!ok || n >= HTEL_DEVICE_ID_CHARS_MAX) return false;
   }
   return n > 0;
@@ -82,7 +83,8 @@ static int32_t check_channel(const htel_config *c, unsigned i, sizes *s) {
   } else if (ch->rate.num != 0) {
     return fault(c, "channels.rate", i, "only a waveform has a sample rate: leave it 0");
   }
-  if (ch->column_samples != 0 && (ch->column_samples < 8u || ch->column_samples > HTEL_COLUMN_SAMPLES_MAX))
+  if (ch->column_samples != 0 &&
+      (ch->column_samples < 8u || ch->column_samples > HTEL_COLUMN_SAMPLES_MAX))
     return fault(c, "channels.column_samples", i, "must be from 8 to 512, or 0 for the default");
   for (unsigned j = 0; j < i; j++)
     if (c->channels[j].code == ch->code && c->channels[j].index == ch->index)
@@ -121,12 +123,15 @@ static int32_t check_columns(const htel_config *c, sizes *s) {
   for (unsigned i = 0; i < c->channel_count; i++) {
     const htel_channel *ch = &c->channels[i];
     if (ch->kind == HTEL_ALARM) continue;
-    uint16_t want = ch->column_samples != 0 ? ch->column_samples : ch->kind == HTEL_NUMERIC ? 32u : 256u;
+    uint16_t want = ch->column_samples != 0    ? ch->column_samples
+                    : ch->kind == HTEL_NUMERIC ? 32u
+                                               : 256u;
     while (ch->column_samples == 0 && want > 8u && code_block_bytes_max(want) > most)
       want = (uint16_t)(want / 2u);
     if (code_block_bytes_max(want) > most)
-      return fault(c, "channels.column_samples", i,
-                   "a block of so many samples may not fit a frame: lower it, or raise batch.bytes_max");
+      return fault(
+          c, "channels.column_samples", i,
+          "a block of so many samples may not fit a frame: lower it, or raise batch.bytes_max");
     s->column_samples[i] = want;
     if (ch->kind != HTEL_NUMERIC) continue;
     numeric += NUMERIC_BLOCK_BYTES_EACH;
@@ -179,7 +184,8 @@ static int32_t check(const htel_config *c, sizes *s) {
     return fault(c, "batch.bytes_max", 0, "must be from 512 to 61440, or 0 for 3584");
   s->outbox_bytes = c->outbox.bytes == 0 ? 32768u : c->outbox.bytes;
   if (s->outbox_bytes < 2u * outbox_bytes_for(s->frame_bytes) || s->outbox_bytes > 0x40000000u)
-    return fault(c, "outbox.bytes", 0, "must hold two frames of batch.bytes_max and be at most 1 GiB");
+    return fault(c, "outbox.bytes", 0,
+                 "must hold two frames of batch.bytes_max and be at most 1 GiB");
   for (unsigned i = 0; i < HTEL_CLASS_COUNT; i++)
     if (c->outbox.when_full[i] > HTEL_REFUSE_NEWEST)
       return fault(c, "outbox.when_full", i, "must be HTEL_DROP_OLDEST or HTEL_REFUSE_NEWEST");
@@ -187,7 +193,8 @@ static int32_t check(const htel_config *c, sizes *s) {
   if (rc == 0) rc = check_rings(c, s);
   for (unsigned i = 0; rc == 0 && i < c->channel_count; i++) {
     rc = check_channel(c, i, s);
-    if (rc == 0 && c->channels[i].kind == HTEL_ALARM) s->ring_has_alarms[c->channels[i].ring] = true;
+    if (rc == 0 && c->channels[i].kind == HTEL_ALARM)
+      s->ring_has_alarms[c->channels[i].ring] = true;
   }
   for (unsigned i = 0; rc == 0 && i < c->channel_count; i++) rc = check_ring(c, s, i);
   if (rc == 0) rc = check_columns(c, s);
@@ -251,7 +258,8 @@ static void lay_frames(htel *tel, cursor *at, const sizes *s) {
   for (unsigned i = 0; i < HTEL_CLASS_COUNT; i++) {
     uint8_t *blocks = take(at, s->block_bytes[i]);
     if (tel != NULL)
-      tel->batch.frames[i] = (batch_frame){.blocks = blocks, .room = s->block_bytes[i], .serial = 1};
+      tel->batch.frames[i] =
+          (batch_frame){.blocks = blocks, .room = s->block_bytes[i], .serial = 1};
   }
 }
 

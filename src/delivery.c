@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delivery.c - closed frames to the ingest, each until it is receipted. docs/DELIVERY.md draws the states.
+/* delivery.c - closed frames to the ingest, each until it is receipted. docs/DELIVERY.md draws the
+ * states.
  *
- *     OFFLINE --backoff over--> CONNECTING --UP--> ONLINE --goodbye acknowledged--> LEAVING --> CLOSED
+ *     OFFLINE --backoff over--> CONNECTING --UP--> ONLINE --goodbye--> LEAVING --> CLOSED
  *        ^                          |                 |
  *        +----------DOWN------------+------DOWN-------+
  *
- * What goes next: birth and status once a connection; then alarms, oldest first; then live frames (closed since the
- * connection came up); then the backlog, oldest first and at its own rate. How much goes at once is bounded by
- * four things: the window of frames without a receipt, with slots kept for alarms; the rate limits; the pace
- * (bytes without a PUBACK, so that on a slow link an alarm never queues behind more than a frame or so);
- * and the ingest's own wish to pause. */
+ * What goes next: birth and status once a connection; then alarms, oldest first; then live frames
+ * (closed since the connection came up); then the backlog, oldest first and at its own rate. How
+ * much goes at once is bounded by four things: the window of frames without a receipt, with slots
+ * kept for alarms; the rate limits; the pace (bytes without a PUBACK, so that on a slow link an
+ * alarm never queues behind more than a frame or so); and the ingest's own wish to pause. */
 #include <string.h>
 
 #include "client.h"
 #include "frame.h"
 
-#define WINDOW_BYTES_MAX 65536u /* Azure Event Grid's limit of data in flight, the lowest among brokers */
-#define WINDOW_FRAMES_MAX 100u  /* AWS IoT Core's */
+#define WINDOW_BYTES_MAX 65536u /* data in flight: Azure Event Grid's limit, the lowest known */
+#define WINDOW_FRAMES_MAX 100u  /* messages: AWS IoT Core's */
 #define ALARM_BYTES 4096u       /* of which kept for alarms */
 #define ALARM_FRAMES 4u
 
@@ -26,12 +27,12 @@
 #define ACK_QUICK_MS 300u /* a PUBACK so soon: more may be under way */
 #define ACK_SLOW_MS 1000u /* so late: less */
 
-#define GOODBYE_MS 2000u         /* to get the offline status out */
+#define GOODBYE_MS 2000u            /* to get the offline status out */
 #define RECEIPT_WAIT_MS_MAX 300000u /* not doubled from there on */
 #define UNACKED_WAITS 4u
-#define OPEN_AGAIN_MS 50u        /* the last connection is still being taken down */
-#define BIRTH_AGAIN_MS 2000u     /* births asked for are not sent more often */
-#define PAUSE_MS_MAX 3600000u    /* an ingest cannot silence a device for longer */
+#define OPEN_AGAIN_MS 50u     /* the last connection is still being taken down */
+#define BIRTH_AGAIN_MS 2000u  /* births asked for are not sent more often */
+#define PAUSE_MS_MAX 3600000u /* an ingest cannot silence a device for longer */
 
 #define TOKEN_BIRTH 0xFFFFFFFFu
 #define TOKEN_ONLINE 0xFFFFFFFEu
@@ -59,7 +60,8 @@ static const char *topic(htel *tel, const char *last) {
 
 static uint32_t random_32(htel *tel) {
   uint8_t b[4];
-  if (tel->port->random(tel->port->ctx, b, sizeof b) != 0) return UINT32_MAX; /* the whole window then */
+  if (tel->port->random(tel->port->ctx, b, sizeof b) != 0)
+    return UINT32_MAX; /* the whole window then */
   return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
 
@@ -80,12 +82,15 @@ static uint32_t until(const htel *tel, uint64_t at) {
   return ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
 }
 
-void delivery_init(delivery *d, const htel_delivery_config *config, const htel_link *link, uint64_t now) {
+void delivery_init(delivery *d, const htel_delivery_config *config, const htel_link *link,
+                   uint64_t now) {
   *d = (delivery){.config = *config, .link = link};
   htel_delivery_config *c = &d->config;
   if (c->keep_alive_s == 0) c->keep_alive_s = 60;
-  if (c->backoff_base_ms == 0) c->backoff_base_ms = min32(1000, c->backoff_max_ms == 0 ? 1000 : c->backoff_max_ms);
-  if (c->backoff_max_ms == 0) c->backoff_max_ms = c->backoff_base_ms > 60000u ? c->backoff_base_ms : 60000u;
+  if (c->backoff_base_ms == 0)
+    c->backoff_base_ms = min32(1000, c->backoff_max_ms == 0 ? 1000 : c->backoff_max_ms);
+  if (c->backoff_max_ms == 0)
+    c->backoff_max_ms = c->backoff_base_ms > 60000u ? c->backoff_base_ms : 60000u;
   if (c->receipt_wait_ms == 0) c->receipt_wait_ms = 30000;
   if (c->rate_per_s_max == 0) c->rate_per_s_max = 50;
   if (c->backlog_per_s_max == 0) c->backlog_per_s_max = 20;
@@ -103,7 +108,8 @@ void delivery_init(delivery *d, const htel_delivery_config *config, const htel_l
 static int read_status(const htel *tel, bool online, uint32_t offset, uint8_t *buf, size_t size) {
   uint8_t status[32];
   int bytes = status_encode(online, tel->boot, status, sizeof status);
-  if (bytes < 0 || offset > (uint32_t)bytes || size > (uint32_t)bytes - offset) return HTEL_E_ARGUMENT;
+  if (bytes < 0 || offset > (uint32_t)bytes || size > (uint32_t)bytes - offset)
+    return HTEL_E_ARGUMENT;
   memcpy(buf, status + offset, size);
   return 0;
 }
@@ -136,7 +142,8 @@ static int publish(htel *tel, const char *last, uint32_t token, uint32_t size, b
 /* ---- events ---------------------------------------------------------------------------- */
 
 static void all_unsent(htel *tel) {
-  for (outbox_entry *e = outbox_next(&tel->outbox, NULL); e != NULL; e = outbox_next(&tel->outbox, e))
+  for (outbox_entry *e = outbox_next(&tel->outbox, NULL); e != NULL;
+       e = outbox_next(&tel->outbox, e))
     outbox_unsend(&tel->outbox, e);
 }
 
@@ -181,7 +188,8 @@ static void pace_adapt(htel *tel, const outbox_entry *e) {
   if (took_ms < ACK_QUICK_MS)
     d->pace_bytes = min32(WINDOW_BYTES_MAX, d->pace_bytes + e->size);
   else if (took_ms > ACK_SLOW_MS)
-    d->pace_bytes = d->pace_bytes / 2u > tel->frame_bytes_max ? d->pace_bytes / 2u : tel->frame_bytes_max;
+    d->pace_bytes =
+        d->pace_bytes / 2u > tel->frame_bytes_max ? d->pace_bytes / 2u : tel->frame_bytes_max;
 }
 
 static void on_acked(htel *tel, uint32_t token) {
@@ -209,17 +217,19 @@ static bool in_ranges(const htel_range *ranges, uint16_t count, uint32_t sequenc
   return false;
 }
 
-/* Frees what the receipt covers. The round trip of the newest frame that was sent once bounds the error of the
- * server's time: UINT32_MAX where there is none. */
+/* Frees what the receipt covers. The round trip of the newest frame that was sent once bounds the
+ * error of the server's time: UINT32_MAX where there is none. */
 static uint32_t receipt_free(htel *tel, const htel_receipt *receipt) {
   uint32_t round_trip_ms = UINT32_MAX;
   bool any = false;
-  for (outbox_entry *e = outbox_next(&tel->outbox, NULL); e != NULL; e = outbox_next(&tel->outbox, e)) {
+  for (outbox_entry *e = outbox_next(&tel->outbox, NULL); e != NULL;
+       e = outbox_next(&tel->outbox, e)) {
     bool stored = in_ranges(receipt->stored, receipt->stored_count, e->sequence);
     bool aside = in_ranges(receipt->quarantined, receipt->quarantined_count, e->sequence);
     /* A frame that was never sent cannot have arrived, whatever the message says. */
     if ((!stored && !aside) || e->sends == 0) continue;
-    if (e->state == OUTBOX_IN_FLIGHT && e->sends == 1) round_trip_ms = (uint32_t)tel->time.now - e->sent_ms;
+    if (e->state == OUTBOX_IN_FLIGHT && e->sends == 1)
+      round_trip_ms = (uint32_t)tel->time.now - e->sent_ms;
     any = true;
     if (aside)
       client_quarantined(tel, e);
@@ -259,7 +269,8 @@ static void on_message(htel *tel, const uint8_t *bytes, size_t size) {
   }
   uint32_t round_trip_ms = receipt_free(tel, &receipt);
   if (receipt.utc_ms > 0 && timeline_is_utc(receipt.utc_ms) && round_trip_ms != UINT32_MAX)
-    client_server_time(tel, tel->time.now - round_trip_ms / 2u, receipt.utc_ms, round_trip_ms / 2u + 1u);
+    client_server_time(tel, tel->time.now - round_trip_ms / 2u, receipt.utc_ms,
+                       round_trip_ms / 2u + 1u);
 }
 
 static void take_events(htel *tel) {
@@ -304,7 +315,8 @@ static void connect(htel *tel) {
   }
 }
 
-/* What a bucket may hold: with what flows in, no second sees 98 frames; birth and status make 99. */
+/* What a bucket may hold: with what flows in, no second sees 98 frames; birth and status make
+ * 99. */
 static uint32_t burst_max(uint32_t rate) {
   return 1000u * min32(rate, 97u - rate);
 }
@@ -320,12 +332,13 @@ static void refill(htel *tel) {
   d->backlog_tokens = min32(d->backlog_tokens + elapsed_ms * rate, burst_max(rate));
 }
 
-/* Frames without a receipt for too long are sent again; the wait doubles until something comes. One without even a
- * PUBACK is given longer: it may still be on its way out, on a slow link. */
+/* Frames without a receipt for too long are sent again; the wait doubles until something comes. One
+ * without even a PUBACK is given longer: it may still be on its way out, on a slow link. */
 static void resend_late(htel *tel) {
   delivery *d = &tel->delivery;
   bool late = false;
-  for (outbox_entry *e = outbox_next(&tel->outbox, NULL); e != NULL; e = outbox_next(&tel->outbox, e)) {
+  for (outbox_entry *e = outbox_next(&tel->outbox, NULL); e != NULL;
+       e = outbox_next(&tel->outbox, e)) {
     uint32_t wait_ms = e->acked ? d->receipt_wait_ms : UNACKED_WAITS * d->config.receipt_wait_ms;
     if (e->state != OUTBOX_IN_FLIGHT || (uint32_t)tel->time.now - e->sent_ms < wait_ms) continue;
     outbox_unsend(&tel->outbox, e);
@@ -340,7 +353,8 @@ static void resend_late(htel *tel) {
 static outbox_entry *choose(htel *tel) {
   const delivery *d = &tel->delivery;
   const outbox *o = &tel->outbox;
-  if (o->frames == o->in_flight || o->in_flight >= WINDOW_FRAMES_MAX || d->tokens < 1000u) return NULL;
+  if (o->frames == o->in_flight || o->in_flight >= WINDOW_FRAMES_MAX || d->tokens < 1000u)
+    return NULL;
   outbox_entry *live = NULL;
   outbox_entry *backlog = NULL;
   for (outbox_entry *e = outbox_next(o, NULL); e != NULL; e = outbox_next(o, e)) {
@@ -357,7 +371,8 @@ static outbox_entry *choose(htel *tel) {
   if (e == NULL || tel->time.now < d->paused_until) return NULL;
   if (e == backlog && d->backlog_tokens < 1000u) return NULL;
   if (o->in_flight >= WINDOW_FRAMES_MAX - ALARM_FRAMES) return NULL;
-  if (o->in_flight_bytes > 0 && o->in_flight_bytes + e->size > WINDOW_BYTES_MAX - ALARM_BYTES) return NULL;
+  if (o->in_flight_bytes > 0 && o->in_flight_bytes + e->size > WINDOW_BYTES_MAX - ALARM_BYTES)
+    return NULL;
   if (o->unacked_bytes > 0 && o->unacked_bytes + e->size > d->pace_bytes) return NULL;
   return e;
 }
@@ -374,7 +389,8 @@ static void send_frames(htel *tel) {
       tel->stats.frames_resent++;
     outbox_sent(&tel->outbox, e, (uint32_t)tel->time.now);
     d->tokens -= 1000u;
-    if (e->sequence < d->live_from && e->frame_class != HTEL_CLASS_ALARM) d->backlog_tokens -= 1000u;
+    if (e->sequence < d->live_from && e->frame_class != HTEL_CLASS_ALARM)
+      d->backlog_tokens -= 1000u;
   }
 }
 
@@ -435,8 +451,10 @@ static uint32_t wait_ms(htel *tel) {
   if (d->link_full) return wait; /* it wakes, or says when it has room */
   const outbox *o = &tel->outbox;
   if (o->frames > o->in_flight) {
-    /* Something waits: for tokens, for the pause to end, or for an acknowledgement (which wakes). */
-    if (d->tokens < 1000u || d->backlog_tokens < 1000u) wait = min32(wait, 1000u / d->config.backlog_per_s_max + 1u);
+    /* Something waits: for tokens, for the pause to end, or for an acknowledgement (which
+     * wakes). */
+    if (d->tokens < 1000u || d->backlog_tokens < 1000u)
+      wait = min32(wait, 1000u / d->config.backlog_per_s_max + 1u);
     if (choose(tel) != NULL) wait = min32(wait, 1);
     if (tel->time.now < d->paused_until) wait = min32(wait, until(tel, d->paused_until));
   }

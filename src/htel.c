@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* htel.c - the client's life: open, poll, flush, close. Moves readings from the rings into batches, and
- * closes frames when they are due; delivery.c does the rest. */
+/* htel.c - the client's life: open, poll, flush, close. Moves readings from the rings into batches,
+ * and closes frames when they are due; delivery.c does the rest. */
 #include <stdalign.h>
 #include <string.h>
 
@@ -19,9 +19,11 @@ int32_t htel_memory_needed(const htel_config *config) {
 /* ---- open ------------------------------------------------------------------------------ */
 
 static bool port_complete(const htel_port *port) {
-  if (port == NULL || port->tick_ms == NULL || port->random == NULL || port->link == NULL) return false;
+  if (port == NULL || port->tick_ms == NULL || port->random == NULL || port->link == NULL)
+    return false;
   const htel_link *l = port->link;
-  return l->open != NULL && l->publish != NULL && l->next != NULL && l->wait_ms != NULL && l->close != NULL;
+  return l->open != NULL && l->publish != NULL && l->next != NULL && l->wait_ms != NULL &&
+         l->close != NULL;
 }
 
 static int boot_begin(htel *tel) {
@@ -41,7 +43,8 @@ static int boot_begin(htel *tel) {
   return 0;
 }
 
-int htel_open(htel **tel, void *memory, size_t size, const htel_config *config, const htel_port *port) {
+int htel_open(htel **tel, void *memory, size_t size, const htel_config *config,
+              const htel_port *port) {
   *tel = NULL;
   int32_t needed = config_apply(config, NULL);
   if (needed < 0) return needed;
@@ -67,13 +70,15 @@ int htel_open(htel **tel, void *memory, size_t size, const htel_config *config, 
 
 /* ---- rings to batches ------------------------------------------------------------------ */
 
-/* Readings that a ring refused go into the ledger; when it has no entry free they stay counted where they are. */
+/* Readings that a ring refused go into the ledger; when it has no entry free they stay counted
+ * where they are. */
 static void count_refused(htel *tel, uint8_t channel, uint64_t tick_after) {
   channel_state *s = &tel->states[channel];
   uint32_t refused = atomic_load_explicit(&s->refused, memory_order_acquire);
   uint32_t news = refused - s->refused_counted;
   if (news == 0) return;
-  uint64_t last = timeline_extend(&tel->time, atomic_load_explicit(&s->refused_tick, memory_order_relaxed));
+  uint64_t last =
+      timeline_extend(&tel->time, atomic_load_explicit(&s->refused_tick, memory_order_relaxed));
   /* That was the tick of a block's first sample, perhaps. */
   if (s->kind == HTEL_WAVEFORM) last += batch_span_ms(&tel->channels[channel], s->block_max);
   if (last < tick_after) last = tick_after;
@@ -87,7 +92,8 @@ static void take_numeric(htel *tel, ring *r, const ring_record *record, uint64_t
   uint32_t now_ms = (uint32_t)tel->time.now;
   uint32_t word;
   ring_copy(r, 0, &word, 1);
-  if (batch_spans(&tel->batch, HTEL_CLASS_NUMERIC, tick)) pack_class(tel, HTEL_CLASS_NUMERIC, false);
+  if (batch_spans(&tel->batch, HTEL_CLASS_NUMERIC, tick))
+    pack_class(tel, HTEL_CLASS_NUMERIC, false);
   if (!batch_numeric(&tel->batch, record->channel, (int32_t)word, record->quality, tick, now_ms)) {
     pack_class(tel, HTEL_CLASS_NUMERIC, false);
     batch_numeric(&tel->batch, record->channel, (int32_t)word, record->quality, tick, now_ms);
@@ -144,7 +150,8 @@ static void take_record(htel *tel, ring *r, const ring_record *record) {
   else
     take_alarm(tel, r, record, tick);
   /* While refusals wait for a ledger entry, they are still to be dated from before them. */
-  if (atomic_load_explicit(&s->refused, memory_order_relaxed) == s->refused_counted) s->tick_seen = tick;
+  if (atomic_load_explicit(&s->refused, memory_order_relaxed) == s->refused_counted)
+    s->tick_seen = tick;
   tel->stats.readings_accepted += s->kind == HTEL_WAVEFORM ? record->count : 1u;
 }
 
@@ -169,13 +176,14 @@ static void look_at_clock(htel *tel) {
   tel->utc_ask_at = tel->time.now + UTC_LOOK_MS;
   int64_t utc_ms;
   uint32_t uncertainty_ms;
-  if (tel->port->utc(tel->port->ctx, &utc_ms, &uncertainty_ms) != 0 || !timeline_is_utc(utc_ms)) return;
+  if (tel->port->utc(tel->port->ctx, &utc_ms, &uncertainty_ms) != 0 || !timeline_is_utc(utc_ms))
+    return;
   tel->utc_own = true;
   if (timeline_observe(&tel->time, tel->time.now, utc_ms, uncertainty_ms)) pack_anchor(tel);
 }
 
-/* Anchors are packed at once or nearly; loss records only while connected: during an outage more of the same come, and each
- * frame of them would push another frame out. */
+/* Anchors are packed at once or nearly; loss records only while connected: during an outage more of
+ * the same come, and each frame of them would push another frame out. */
 static void close_due(htel *tel) {
   uint32_t now_ms = (uint32_t)tel->time.now;
   for (uint8_t c = HTEL_CLASS_NUMERIC; c < HTEL_CLASS_COUNT; c++)
@@ -261,7 +269,8 @@ static bool is_owing(const htel *tel) {
   return tel->outbox.frames > 0 || pack_system_waiting(tel);
 }
 
-/* Flushes as often as it takes: loss records, and readings that come meanwhile, want frames of their own. */
+/* Flushes as often as it takes: loss records, and readings that come meanwhile, want frames of
+ * their own. */
 static int close_flush(htel *tel) {
   bool time_is_up = tel->time.now >= tel->close_deadline;
   int rc = htel_flush(tel, time_is_up ? 0 : (uint32_t)(tel->close_deadline - tel->time.now));
@@ -309,7 +318,8 @@ void client_quarantined(htel *tel, outbox_entry *entry) {
   if (entry->frame_class == HTEL_CLASS_ALARM) {
     loss_returned(&tel->losses, entry->sequence);
     if (tel->time.known && tel->anchor_count == 0) pack_anchor(tel);
-    if (tel->system_wait_ms < SYSTEM_WAIT_MS_MAX) tel->system_wait_ms *= 2u; /* it may be so for ever */
+    if (tel->system_wait_ms < SYSTEM_WAIT_MS_MAX)
+      tel->system_wait_ms *= 2u; /* it may be so for ever */
   }
   outbox_free(&tel->outbox, entry);
 }

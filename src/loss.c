@@ -3,7 +3,8 @@
 
 /* Who may have how many entries: together they are all. */
 #define LOSS_CLASS_ENTRIES 2u /* evictions, for each class */
-#define LOSS_RING_ENTRIES (LOSS_ENTRIES - LOSS_CLASS_ENTRIES * HTEL_CLASS_COUNT - 1u) /* 1: unclean stop */
+#define LOSS_RING_ENTRIES \
+  (LOSS_ENTRIES - LOSS_CLASS_ENTRIES * HTEL_CLASS_COUNT - 1u) /* 1: unclean stop */
 
 static bool is_free(const loss_entry *e) {
   return e->loss.cause == HTEL_CAUSE_UNSPECIFIED;
@@ -53,22 +54,26 @@ static void evicted_join(htel_loss *into, const htel_loss *from) {
   into->frames += from->frames;
 }
 
-/* Where an evicted frame belongs: an open entry that it adjoins, else a new one, else any that it must share. */
+/* Where an evicted frame belongs: an open entry that it adjoins, else a new one, else any that it
+ * must share. */
 static loss_entry *entry_for(loss_ledger *ledger, const outbox_entry *frame, bool *adjoins) {
   unsigned count = 0;
   loss_entry *any = NULL;
   for (unsigned i = 0; i < LOSS_ENTRIES; i++) {
     loss_entry *e = &ledger->entries[i];
-    if (e->loss.cause != HTEL_CAUSE_OUTBOX_FULL || e->loss.frame_class != frame->frame_class) continue;
+    if (e->loss.cause != HTEL_CAUSE_OUTBOX_FULL || e->loss.frame_class != frame->frame_class)
+      continue;
     *adjoins = frame->ordinal == e->ordinal_last + 1u || frame->ordinal + 1u == e->ordinal_first;
     if (*adjoins && e->carrier == 0) return e;
-    if (any == NULL || e->carrier == 0) any = e; /* better one that is open than one that was said */
+    if (any == NULL || e->carrier == 0)
+      any = e; /* better one that is open than one that was said */
     count++;
   }
   loss_entry *slot = find_free(ledger);
   if (count < LOSS_CLASS_ENTRIES && slot != NULL) return slot;
   if (any != NULL)
-    *adjoins = frame->ordinal == any->ordinal_last + 1u || frame->ordinal + 1u == any->ordinal_first;
+    *adjoins =
+        frame->ordinal == any->ordinal_last + 1u || frame->ordinal + 1u == any->ordinal_first;
   return any;
 }
 
@@ -86,7 +91,8 @@ void loss_evicted(loss_ledger *ledger, const outbox_entry *frame) {
   if (e == NULL) return; /* cannot be: the shares of all add up to the entries */
   if (is_free(e)) {
     loss.id = ++ledger->id_last;
-    *e = (loss_entry){.loss = loss, .ordinal_first = frame->ordinal, .ordinal_last = frame->ordinal};
+    *e =
+        (loss_entry){.loss = loss, .ordinal_first = frame->ordinal, .ordinal_last = frame->ordinal};
     return;
   }
   e->carrier = 0; /* said already or not: it is said again, larger */

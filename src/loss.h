@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* loss.h - the ledger of what was lost: nothing disappears silently.
  *
- * An entry is open until a frame carries it, then frozen until that frame is delivered, then gone. If the
- * carrying frame is itself evicted the entry opens again and the next frame takes it. Since a
- * frame may have arrived although it was evicted, a record can reach the ingest twice: its id says so, and it
- * only ever grows, so the ingest keeps the larger.
+ * An entry is open until a frame carries it, then frozen until that frame is delivered, then gone.
+ * If the carrying frame is itself evicted the entry opens again and the next frame takes it. Since
+ * a frame may have arrived although it was evicted, a record can reach the ingest twice: its id
+ * says so, and it only ever grows, so the ingest keeps the larger.
  *
- * The ledger never overflows. Ring losses wait in their channel's counter until an entry is free; each
- * class has two entries of its own for evictions. Evicted frames that follow each other within their class share
- * an entry: as all of them are in it, the ingest can subtract exactly those that arrived all the
- * same. Where the entries run out, ranges are joined across frames that were not evicted, and the count
- * becomes an upper bound (at_most). */
+ * The ledger never overflows. Ring losses wait in their channel's counter until an entry is free;
+ * each class has two entries of its own for evictions. Evicted frames that follow each other within
+ * their class share an entry: as all of them are in it, the ingest can subtract exactly those that
+ * arrived all the same. Where the entries run out, ranges are joined across frames that were not
+ * evicted, and the count becomes an upper bound (at_most). */
 #ifndef HTEL_SRC_LOSS_H
 #define HTEL_SRC_LOSS_H
 
@@ -20,8 +20,8 @@
 #define LOSS_ENTRIES 12u
 
 typedef struct loss_entry {
-  htel_loss loss;   /* cause HTEL_CAUSE_UNSPECIFIED: free */
-  uint32_t carrier; /* sequence of the frame that carries it; 0: none yet */
+  htel_loss loss;                       /* cause HTEL_CAUSE_UNSPECIFIED: free */
+  uint32_t carrier;                     /* sequence of the frame that carries it; 0: none yet */
   uint32_t ordinal_first, ordinal_last; /* evictions: the frames' numbers within their class */
 } loss_entry;
 
@@ -48,7 +48,7 @@ uint16_t loss_take(loss_ledger *ledger, uint32_t carrier, htel_loss *losses, uin
 
 /* The frame has been delivered: its entries are done. */
 void loss_delivered(loss_ledger *ledger, uint32_t carrier);
-/* The frame will not arrive for certain: its entries wait for another. */
+/* The frame was evicted or put aside, and may or may not have been read: its entries go again. */
 void loss_returned(loss_ledger *ledger, uint32_t carrier);
 
 #endif

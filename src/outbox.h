@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* outbox.h - closed frames waiting for their receipt, in RAM. Only here is anything evicted.
  *
- *     arena  | entry | frame | entry | frame | ... free ... |
- *            0               ^oldest first           ^end
+ *     | entry | frame | entry | frame | ... free ... |
+ *     ^ arena: the oldest first       ^ end
  *
- * Frames lie in the order of their sequence numbers, each behind its entry. A freed frame leaves a hole until the next
- * reserve needs the room and moves the rest together, so pointers into the arena are good only until the
- * next reserve; frames are named by their sequence. */
+ * Frames lie in the order of their sequence numbers, each behind its entry. A freed frame leaves a
+ * hole until the next reserve needs the room and moves the rest together, so pointers into the
+ * arena are good only until the next reserve; frames are named by their sequence. */
 #ifndef HTEL_SRC_OUTBOX_H
 #define HTEL_SRC_OUTBOX_H
 
@@ -14,16 +14,16 @@
 
 typedef enum outbox_state {
   OUTBOX_FREE = 0,
-  OUTBOX_WAITING = 1, /* to be published */
+  OUTBOX_WAITING = 1,  /* to be published */
   OUTBOX_IN_FLIGHT = 2 /* published on this connection, no receipt yet */
 } outbox_state;
 
 typedef struct outbox_entry {
   uint32_t sequence;
-  uint32_t ordinal;  /* number within its class */
-  uint32_t size;     /* of the frame */
+  uint32_t ordinal; /* number within its class */
+  uint32_t size;    /* of the frame */
   uint32_t readings;
-  uint32_t sent_ms;  /* low 32 bits of the tick at which it was last published */
+  uint32_t sent_ms; /* low 32 bits of the tick at which it was last published */
   uint64_t tick_first, tick_last;
   uint8_t frame_class; /* htel_class */
   uint8_t state;       /* outbox_state */
@@ -37,10 +37,10 @@ typedef struct outbox {
   uint32_t end;  /* first byte behind the last frame */
   uint32_t used; /* bytes of frames that are not free, with their entries */
   uint32_t used_max;
-  uint32_t frames;          /* that are not free */
-  uint32_t in_flight;       /* of which published and without receipt */
+  uint32_t frames;    /* that are not free */
+  uint32_t in_flight; /* of which published and without receipt */
   uint32_t in_flight_bytes;
-  uint32_t unacked_bytes;   /* of frames in flight without PUBACK */
+  uint32_t unacked_bytes;              /* of frames in flight without PUBACK */
   uint8_t when_full[HTEL_CLASS_COUNT]; /* htel_full */
 } outbox;
 
@@ -56,8 +56,9 @@ uint8_t *outbox_reserve(outbox *o, uint32_t size);
 /* The frame reserved last is complete: `entry` says what it is (state WAITING). */
 void outbox_commit(outbox *o, const outbox_entry *entry);
 
-/* Which frame must go so that one of `frame_class` can come: the oldest of the least important class that is
- * not more important than the newcomer's; one that is not in flight if there is any, since a link may be at it. NULL: the newcomer itself. */
+/* Which frame must go so that one of `frame_class` can come: the oldest of the least important
+ * class that is not more important than the newcomer's; one that is not in flight if there is any,
+ * since a link may be at it. NULL: the newcomer itself. */
 outbox_entry *outbox_victim(outbox *o, uint8_t frame_class);
 
 /* In order of sequence: the first after `previous` (NULL: the first of all), NULL at the end. */

@@ -28,7 +28,8 @@ static void evict(htel *tel, outbox_entry *victim) {
   outbox_free(&tel->outbox, victim);
   if (!system) return;
   loss_returned(&tel->losses, sequence);
-  if (tel->time.known && tel->anchor_count == 0) pack_anchor(tel); /* it may have carried the only one */
+  if (tel->time.known && tel->anchor_count == 0)
+    pack_anchor(tel); /* it may have carried the only one */
 }
 
 /* Room for a frame, evicting what must go; NULL when it is the newcomer that must. */
@@ -63,7 +64,8 @@ static void pack_frame(htel *tel, uint8_t frame_class, bool with_losses) {
     fit = room / FRAME_LOSS_BYTES_MAX;
     if (fit > LOSS_ENTRIES) fit = LOSS_ENTRIES;
     parts.losses = losses;
-    if (with_losses) parts.loss_count = loss_take(&tel->losses, parts.sequence, losses, (uint16_t)fit);
+    if (with_losses)
+      parts.loss_count = loss_take(&tel->losses, parts.sequence, losses, (uint16_t)fit);
     size += parts.anchor_count * FRAME_ANCHOR_BYTES_MAX + parts.loss_count * FRAME_LOSS_BYTES_MAX;
   }
   if (f->used == 0 && parts.anchor_count == 0 && parts.loss_count == 0) return;
@@ -83,8 +85,8 @@ static void pack_frame(htel *tel, uint8_t frame_class, bool with_losses) {
     if (tel->zip != NULL && f->used > 0) {
       /* Straight to its place, or just behind it; frame_encode moves it down. */
       uint8_t *to = out + FRAME_ENVELOPE_BYTES_MAX;
-      zipped = zip_blocks(tel->zip, tel->zip_bytes, tel->channels, tel->channel_count, f->blocks, f->used,
-                          to, f->used, &parts.data_size);
+      zipped = zip_blocks(tel->zip, tel->zip_bytes, tel->channels, tel->channel_count, f->blocks,
+                          f->used, to, f->used, &parts.data_size);
       if (zipped > 0) {
         parts.coding = 1;
         parts.data = to;
@@ -111,7 +113,8 @@ static void pack_frame(htel *tel, uint8_t frame_class, bool with_losses) {
 
 void pack_class(htel *tel, uint8_t frame_class, bool with_losses) {
   bool all;
-  do { /* each round empties at least one column: batch_flush fits any single one into an empty frame */
+  do { /* each round empties at least one column: batch_flush fits any single one into an empty
+          frame */
     all = batch_flush(&tel->batch, frame_class);
     pack_frame(tel, frame_class, with_losses);
     batch_taken(&tel->batch, frame_class);

@@ -5,9 +5,9 @@
 
 #include "client.h"
 
-/* Closes what the class has gathered; one frame, or a few where columns do not fit into one. Frames of class alarm take waiting anchors
- * along, and waiting loss records while `with_losses`. Where the outbox has no room frames are
- * evicted, and that goes into the loss ledger. */
+/* Closes what the class has gathered; one frame, or a few where columns do not fit into one. Frames
+ * of class alarm take waiting anchors along, and waiting loss records while `with_losses`. Where
+ * the outbox has no room frames are evicted, and that goes into the loss ledger. */
 void pack_class(htel *tel, uint8_t frame_class, bool with_losses);
 
 /* Whether anchors or loss records wait for a frame. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* record.c - the way in: from an interrupt, a signal handler or a thread into a ring.
  *
- * Everything here runs in the producer's context. It reads what htel_open laid out and never changes again, and
- * writes the ring's head and the channel's own counters, nothing else. */
+ * Everything here runs in the producer's context. It reads what htel_open laid out and never
+ * changes again, and writes the ring's head and the channel's own counters, nothing else. */
 #include "client.h"
 
 /* What happens seldom is kept out of the way of what happens always: as calls in last place these
@@ -38,23 +38,25 @@ static inline bool has_gap(const channel_state *s) {
   return atomic_load_explicit(&s->refused, memory_order_relaxed) != s->refused_marked;
 }
 
-/* The record is in, and the ring holds `used` words, `words` of them new. The poller is woken on the way past half. */
+/* The record is in, and the ring holds `used` words, `words` of them new. The poller is woken on
+ * the way past half. */
 static inline int accepted(const htel *tel, const channel_state *s, uint32_t used, uint32_t words) {
   return used - s->into->half < words ? wake(tel) : 0;
 }
 
 static int push_words(const htel *tel, channel_state *s, uint32_t head_word, uint32_t tick_ms,
-                             const uint32_t *words, uint32_t count, uint32_t readings, uint32_t limit) {
+                      const uint32_t *words, uint32_t count, uint32_t readings, uint32_t limit) {
   uint32_t used;
   bool gap = has_gap(s);
   if (gap) head_word |= RING_GAP_BIT;
-  if (!ring_push(s->into, head_word, tick_ms, words, count, limit, &used)) return refuse(s, readings, tick_ms);
+  if (!ring_push(s->into, head_word, tick_ms, words, count, limit, &used))
+    return refuse(s, readings, tick_ms);
   if (gap) s->refused_marked = atomic_load_explicit(&s->refused, memory_order_relaxed);
   return accepted(tel, s, used, RING_HEAD_WORDS + count);
 }
 
-static SELDOM int push_word_after_gap(const htel *tel, channel_state *s, uint32_t head_word, uint32_t tick_ms,
-                                      uint32_t word) {
+static SELDOM int push_word_after_gap(const htel *tel, channel_state *s, uint32_t head_word,
+                                      uint32_t tick_ms, uint32_t word) {
   return push_words(tel, s, head_word, tick_ms, &word, 1, 1, s->into->limit);
 }
 
@@ -64,7 +66,8 @@ static inline int push_word(const htel *tel, channel_state *s, uint32_t word, un
   uint32_t head_word = s->head_word | quality << RING_QUALITY_SHIFT;
   if (has_gap(s)) return push_word_after_gap(tel, s, head_word, tick_ms, word);
   uint32_t used;
-  if (!ring_push_word(s->into, head_word, tick_ms, word, s->into->limit, &used)) return refuse(s, 1, tick_ms);
+  if (!ring_push_word(s->into, head_word, tick_ms, word, s->into->limit, &used))
+    return refuse(s, 1, tick_ms);
   return accepted(tel, s, used, RING_HEAD_WORDS + 1u);
 }
 
@@ -74,7 +77,8 @@ int htel_record(htel *tel, unsigned channel, int32_t value) {
   return push_word(tel, s, (uint32_t)value, HTEL_VALID, tel->port->tick_ms(tel->port->ctx));
 }
 
-int htel_record_at(htel *tel, unsigned channel, int32_t value, htel_quality quality, uint32_t tick_ms) {
+int htel_record_at(htel *tel, unsigned channel, int32_t value, htel_quality quality,
+                   uint32_t tick_ms) {
   channel_state *s = state_of(tel, channel, HTEL_NUMERIC);
   if (s == NULL || (unsigned)quality > HTEL_QUALITY_MAX) return HTEL_E_ARGUMENT;
   return push_word(tel, s, (uint32_t)value, (unsigned)quality, tick_ms);
@@ -114,7 +118,8 @@ int htel_alarm_at(htel *tel, unsigned channel, const htel_alarm_event *event, ui
                                         (uint32_t)event->latched << 16 |
                                         (uint32_t)event->source << 24};
   /* Alarms have the whole room of the ring, and wake the poller in any case. */
-  int rc = push_words(tel, s, ring_head_word(channel, HTEL_VALID, 0, 2), tick_ms, words, 2, 1, s->into->room);
+  int rc = push_words(tel, s, ring_head_word(channel, HTEL_VALID, 0, 2), tick_ms, words, 2, 1,
+                      s->into->room);
   return rc == 0 ? wake(tel) : rc;
 }
 

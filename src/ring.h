@@ -2,8 +2,8 @@
 /* ring.h - readings on their way from an interrupt to htel_poll.
  *
  * One producer, one consumer, no lock: each end owns one index and publishes it with release order,
- * the other reads it with acquire order. Both run freely; their difference is what is
- * held. A record is a run of 32-bit words:
+ * the other reads it with acquire order. Both run freely; their difference is what is held. A
+ * record is a run of 32-bit words:
  *
  *     +--------------------------------------+---------+------------ ... ---+
  *     | channel:8  quality:3  flags:5  n:16  | tick_ms | n payload words    |
@@ -30,10 +30,10 @@ typedef struct ring {
   _Atomic uint32_t head; /* words ever written; the producer's */
   _Atomic uint32_t tail; /* words ever consumed; the consumer's */
   uint32_t *words;
-  uint32_t mask;    /* capacity in words - 1 */
-  uint32_t room;    /* words in all, */
-  uint32_t limit;   /* of which so many for any record: the rest is kept for alarms */
-  uint32_t half;    /* of the room */
+  uint32_t mask;  /* capacity in words - 1 */
+  uint32_t room;  /* words in all, */
+  uint32_t limit; /* of which so many for any record: the rest is kept for alarms */
+  uint32_t half;  /* of the room */
 } ring;
 
 typedef struct ring_record {
@@ -51,13 +51,15 @@ void ring_init(ring *r, uint32_t *words, uint32_t word_count, uint32_t reserve_w
 #define RING_COUNT_SHIFT 16
 #define RING_GAP_BIT ((uint32_t)RING_GAP << RING_FLAGS_SHIFT)
 
-static inline uint32_t ring_head_word(unsigned channel, unsigned quality, unsigned flags, uint32_t count) {
-  return channel | quality << RING_QUALITY_SHIFT | flags << RING_FLAGS_SHIFT | count << RING_COUNT_SHIFT;
+static inline uint32_t ring_head_word(unsigned channel, unsigned quality, unsigned flags,
+                                      uint32_t count) {
+  return channel | quality << RING_QUALITY_SHIFT | flags << RING_FLAGS_SHIFT |
+         count << RING_COUNT_SHIFT;
 }
 
 /* Producer. Puts a record in unless the ring would then hold more than `limit` words (the ring's
- * `limit`, or its `room` for an alarm). `used` becomes the words held after it. ring_push_word is for a payload of
- * one word, the most frequent one. */
+ * `limit`, or its `room` for an alarm). `used` becomes the words held after it. ring_push_word is
+ * for a payload of one word, the most frequent one. */
 static inline bool ring_push(ring *r, uint32_t head_word, uint32_t tick_ms, const uint32_t *payload,
                              uint32_t count, uint32_t limit, uint32_t *used);
 static inline bool ring_push_word(ring *r, uint32_t head_word, uint32_t tick_ms, uint32_t word,

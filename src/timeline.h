@@ -2,16 +2,17 @@
 /* timeline.h - the core's time: 32-bit ticks that wrap made 64-bit, and what is known of UTC.
  *
  * A tick is a millisecond since boot. The port's clock wraps every 49.7 days; the timeline is
- * brought up to date at every htel_poll, and any tick within 2^31 ms of it has one meaning.
- * UTC is known by anchors: at this tick it was that time. A new anchor is made when the clock is first set,
- * when it disagrees with the last anchor by more than both are uncertain of, and every hour. */
+ * brought up to date at every htel_poll, and any tick within 2^31 ms of it has one meaning. UTC
+ * is known by anchors: at this tick it was that time. A new anchor is made when the clock is
+ * first set, when it disagrees with the last anchor by more than both are uncertain of, and
+ * every hour. */
 #ifndef HTEL_SRC_TIMELINE_H
 #define HTEL_SRC_TIMELINE_H
 
 #include "healthtel/decode.h"
 
-#define TIMELINE_SLACK_MS 200u        /* disagreement that is not yet a jump */
-#define TIMELINE_REFRESH_MS 3600000u  /* a new anchor at least this often */
+#define TIMELINE_SLACK_MS 200u       /* disagreement that is not yet a jump */
+#define TIMELINE_REFRESH_MS 3600000u /* a new anchor at least this often */
 
 typedef struct timeline {
   uint64_t now; /* ms since boot */

@@ -2,9 +2,9 @@
 /* zip.h - a closed batch, made smaller by zlib where zlib does make it smaller.
  *
  * Rice-coded bits do not deflate, but the same residuals as bytes sometimes do (gapped ADC codes,
- * numerics that repeat). So a batch is read back block by block, its residuals are written
- * again as bytes into a deflate stream, and that is kept if it beats the Rice form. zlib's memory
- * comes from an arena: no heap. */
+ * numerics that repeat). So a batch is read back block by block, its residuals are written again as
+ * bytes into a deflate stream, and that is kept if it beats the Rice form. zlib's memory comes from
+ * an arena: no heap. */
 #ifndef HTEL_SRC_ZIP_H
 #define HTEL_SRC_ZIP_H
 

@@ -240,7 +240,8 @@ static int eviction_settle(work *w, const htel_loss *e) {
     report->lost_outbox_frames += e->frames < missing ? e->frames : missing;
     return STORE_OK;
   }
-  report->lost_outbox_full += e->readings - (stored_readings < e->readings ? stored_readings : e->readings);
+  report->lost_outbox_full +=
+      e->readings - (stored_readings < e->readings ? stored_readings : e->readings);
   report->lost_outbox_frames += e->frames - (stored < e->frames ? stored : e->frames);
   return STORE_OK;
 }
@@ -251,8 +252,8 @@ static int span_compare(const void *left, const void *right) {
   return a->last < b->last ? -1 : a->last > b->last;
 }
 
-/* Counts the boots that ended without notice, each once however often it was told, and marks those that
- * something is known of. */
+/* Counts the boots that ended without notice, each once however often it was told, and marks those
+ * that something is known of. */
 static void unclean_settle(work *w) {
   audit_report *report = w->report;
   if (w->unclean_count == 0) return;

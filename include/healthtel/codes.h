@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* codes.h - nomenclature of vital signs: what a channel measures and in which unit.
  *
- * HTEL_MDC_*: ISO/IEEE 11073-10101 codes as 32-bit context-free values (partition * 65536 +
- * term), as used in HL7 and Bluetooth health profiles. Where one source alone, or third-party
- * code, gives a value the line above it says so: confirm it against the NIST RTMMS before relying
- * on it. HTEL_UNIT_*: UCUM case-sensitive strings (https://ucum.org). The LOINC code that clouds
- * commonly map a channel to stands there too; it does not travel. */
+ * HTEL_MDC_*: ISO/IEEE 11073-10101 codes as 32-bit context-free values (partition * 65536 + term),
+ * as used in HL7 and Bluetooth health profiles. Where one source alone, or third-party code, gives
+ * a value the line above it says so: confirm it against the NIST RTMMS before relying on it.
+ * HTEL_UNIT_*: UCUM case-sensitive strings (https://ucum.org). The LOINC code that clouds commonly
+ * map a channel to stands there too; it does not travel. */
 #ifndef HEALTHTEL_CODES_H
 #define HEALTHTEL_CODES_H
 
@@ -60,8 +60,8 @@
 /* source: Mindray HL7 sample; single source */
 #define HTEL_MDC_RESPIRATION_WAVEFORM 151780u
 
-/* A private code for signals without one above: partition 1024 is left to manufacturers
- * (ISO/IEEE 11073-10101). `term` is 0xF000 to 0xFFFF. */
+/* A private code for signals without one above: partition 1024 is left to manufacturers (ISO/IEEE
+ * 11073-10101). `term` is 0xF000 to 0xFFFF. */
 #define HTEL_MDC_PRIVATE(term) (1024u * 65536u + (term))
 
 #define HTEL_UNIT_ONE "1"

@@ -6,10 +6,10 @@
  *     htel_reader_open(reader, frame, birth)
  *     htel_reader_next(reader, series)  1, 1, 0 -> the readings, one series at a time
  *
- * Input comes from outside and may be anything: every function checks before it uses, runs
- * in time bounded by the input's size plus HTEL_INFLATED_BYTES_MAX, and writes only into the
- * structs it is given. No heap: the structs are large (see each), so put them in static or heap
- * memory. Any number may be used at once, each by one thread. */
+ * Input comes from outside and may be anything: every function checks before it uses, runs in time
+ * bounded by the input's size plus HTEL_INFLATED_BYTES_MAX, and writes only into the structs it is
+ * given. No heap: the structs are large (see each), so put them in static or heap memory. Any
+ * number may be used at once, each by one thread. */
 #ifndef HEALTHTEL_DECODE_H
 #define HEALTHTEL_DECODE_H
 
@@ -61,7 +61,7 @@ typedef enum htel_cause {
 } htel_cause;
 
 typedef struct htel_loss {
-  uint64_t boot; /* filled in from the frame where the record has none */
+  uint64_t boot;      /* filled in from the frame where the record has none */
   uint64_t boot_last; /* UNCLEAN_STOP: boots `boot` to this one; 0: `boot` alone */
   uint64_t tick_first, tick_last;
   uint64_t readings;
@@ -93,8 +93,8 @@ typedef struct htel_frame { /* about 1 KB */
 } htel_frame;
 
 /* Checks the checksum, then the envelope. `bytes` must stay while frame->data is used.
- * HTEL_E_TOO_LARGE (also too many anchors or losses), HTEL_E_CRC, HTEL_E_FORMAT,
- * HTEL_E_UNSUPPORTED (a coding or an encryption that this library does not know). */
+ * HTEL_E_TOO_LARGE (also too many anchors or losses), HTEL_E_CRC, HTEL_E_FORMAT, HTEL_E_UNSUPPORTED
+ * (a coding or an encryption that this library does not know). */
 int htel_frame_decode(htel_frame *frame, const uint8_t *bytes, size_t size);
 
 /* A run of readings of one channel. */

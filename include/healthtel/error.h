@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* error.h - every error of the library, in one table.
  *
- * Negative, so that a count or 0 means success. The text of each says what happened and
- * what to do; htel_strerror() returns it. Codes keep their numbers for ever: they travel
- * in statistics and in reports. */
+ * Negative, so that a count or 0 means success. The text of each says what happened and what to do;
+ * htel_strerror() returns it. Codes keep their numbers for ever: they travel in statistics and in
+ * reports. */
 #ifndef HEALTHTEL_ERROR_H
 #define HEALTHTEL_ERROR_H
 

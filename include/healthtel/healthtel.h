@@ -5,18 +5,17 @@
  *                                                   ^                            |
  *                                                   +--------- receipt ----------+
  *
- * A reading that a record function accepted is stored exactly once at the ingest, or
- * is counted in a loss record. The library takes no memory of its own: the caller gives
- * one block, htel_memory_needed() says how large. It never blocks and starts no thread.
+ * A reading that a record function accepted is stored exactly once at the ingest, or is counted in
+ * a loss record. The library takes no memory of its own: the caller gives one block,
+ * htel_memory_needed() says how large. It never blocks and starts no thread.
  *
  * Who may call what, from where:
  *   htel_record*, htel_alarm*   any thread, task or interrupt, as long as no two contexts
  *                               use one ring at the same time (a channel names its ring).
  *   all others                  one thread at a time, never from an interrupt.
  *
- * Every function that returns int returns 0 or a positive count on success and a
- * negative HTEL_E_* on failure; htel_strerror() has the words.
- */
+ * Every function that returns int returns 0 or a positive count on success and a negative HTEL_E_*
+ * on failure; htel_strerror() has the words. */
 #ifndef HEALTHTEL_HEALTHTEL_H
 #define HEALTHTEL_HEALTHTEL_H
 
@@ -67,17 +66,17 @@ typedef struct htel_rate {
 
 /* One signal of the device. physical = (value - offset) / gain * 10^exponent, in `unit`. */
 typedef struct htel_channel {
-  uint32_t code;        /* nomenclature code, HTEL_MDC_* of codes.h (ISO/IEEE 11073-10101) */
-  const char *name;     /* short label for tools ("ECG_II"), or NULL; never a patient's data */
-  const char *unit;     /* UCUM unit, HTEL_UNIT_* of codes.h; NULL counts as "1" */
-  htel_rate rate;       /* waveforms only */
-  int32_t gain;         /* 0 counts as 1 */
+  uint32_t code;    /* nomenclature code, HTEL_MDC_* of codes.h (ISO/IEEE 11073-10101) */
+  const char *name; /* short label for tools ("ECG_II"), or NULL; never a patient's data */
+  const char *unit; /* UCUM unit, HTEL_UNIT_* of codes.h; NULL counts as "1" */
+  htel_rate rate;   /* waveforms only */
+  int32_t gain;     /* 0 counts as 1 */
   int32_t offset;
-  int8_t exponent;      /* -12 to 12 */
-  uint8_t kind;         /* htel_kind */
-  uint8_t index;        /* tells channels of one code apart: 0 for the first, 1 for the next */
-  uint8_t ring;         /* which ring takes its readings, 0 to ring_count - 1 */
-  uint16_t block_max;   /* waveforms: samples in one htel_record_block call at most; 0 counts as 64 */
+  int8_t exponent;    /* -12 to 12 */
+  uint8_t kind;       /* htel_kind */
+  uint8_t index;      /* tells channels of one code apart: 0 for the first, 1 for the next */
+  uint8_t ring;       /* which ring takes its readings, 0 to ring_count - 1 */
+  uint16_t block_max; /* waveforms: samples in one htel_record_block call at most; 0 counts as 64 */
   uint16_t column_samples; /* samples coded as one block, 8 to 512; 0 counts as 256 for waveforms,
                               32 for other kinds */
 } htel_channel;
@@ -120,8 +119,8 @@ typedef enum htel_coding {
   HTEL_CODING_FAST = 1  /* predictor + Rice: no zlib, no arena */
 } htel_coding;
 
-/* Frames are of one class each. What is lost first when the outbox is full goes from the
- * last class to the first; what is sent first goes the other way. */
+/* Frames are of one class each. What is lost first when the outbox is full goes from the last class
+ * to the first; what is sent first goes the other way. */
 typedef enum htel_class {
   HTEL_CLASS_ALARM = 0, /* alarms, and frames that carry only time anchors or loss records */
   HTEL_CLASS_NUMERIC = 1,
@@ -129,10 +128,7 @@ typedef enum htel_class {
 } htel_class;
 #define HTEL_CLASS_COUNT 3u
 
-typedef enum htel_full {
-  HTEL_DROP_OLDEST = 0,
-  HTEL_REFUSE_NEWEST = 1
-} htel_full;
+typedef enum htel_full { HTEL_DROP_OLDEST = 0, HTEL_REFUSE_NEWEST = 1 } htel_full;
 
 typedef struct htel_batch_config {
   uint32_t age_ms_max; /* a frame is closed when its first reading is this old; 0 counts as 10000 */
@@ -140,17 +136,17 @@ typedef struct htel_batch_config {
 } htel_batch_config;
 
 typedef struct htel_outbox_config {
-  uint32_t bytes;                   /* RAM for closed frames; 0 counts as 32768; at least 2 frames */
+  uint32_t bytes; /* RAM for closed frames; 0 counts as 32768; at least 2 frames */
   uint8_t when_full[HTEL_CLASS_COUNT]; /* htel_full, by class */
 } htel_outbox_config;
 
 typedef struct htel_delivery_config {
-  uint8_t mode;               /* htel_delivery */
-  uint16_t keep_alive_s;      /* 0 counts as 60 */
-  uint32_t backoff_base_ms;   /* window of the first attempt after a failure; 0 counts as 1000 */
-  uint32_t backoff_max_ms;    /* window of later attempts at most; 0 counts as 60000 */
-  uint32_t receipt_wait_ms;   /* resend after this; doubles while nothing comes; 0 counts as 30000 */
-  uint16_t rate_per_s_max;    /* frames a second, 1 to 90; 0 counts as 50 */
+  uint8_t mode;             /* htel_delivery */
+  uint16_t keep_alive_s;    /* 0 counts as 60 */
+  uint32_t backoff_base_ms; /* window of the first attempt after a failure; 0 counts as 1000 */
+  uint32_t backoff_max_ms;  /* window of later attempts at most; 0 counts as 60000 */
+  uint32_t receipt_wait_ms; /* resend after this; doubles while nothing comes; 0 counts as 30000 */
+  uint16_t rate_per_s_max;  /* frames a second, 1 to 90; 0 counts as 50 */
   uint16_t backlog_per_s_max; /* of which frames from before the connection; 0 counts as 20 */
 } htel_delivery_config;
 
@@ -168,71 +164,71 @@ typedef struct htel_config {
   uint16_t channel_count;       /* 1 to HTEL_CHANNELS_MAX */
   uint16_t ring_count;          /* 0 counts as 1 */
   uint32_t ring_bytes[HTEL_RINGS_MAX]; /* power of two, 256 to 1 MiB; 0 counts as 2048 */
-  uint64_t session;             /* opaque id of the patient's session, 0 for none */
-  uint8_t coding;               /* htel_coding */
+  uint64_t session;                    /* opaque id of the patient's session, 0 for none */
+  uint8_t coding;                      /* htel_coding */
   htel_batch_config batch;
   htel_outbox_config outbox;
   htel_delivery_config delivery;
-  htel_config_fault *fault;     /* filled in when the configuration is refused; may be NULL */
+  htel_config_fault *fault; /* filled in when the configuration is refused; may be NULL */
 } htel_config;
 
 typedef struct htel htel; /* one device's client; lives in the caller's memory */
 
 /* ---- Life ------------------------------------------------------------------------- */
 
-/* Bytes of memory that htel_open needs for this configuration, or a negative error that
- * says what is wrong with it (config->fault has field and reason). Nothing is kept. */
+/* Bytes of memory that htel_open needs for this configuration, or a negative error that says what
+ * is wrong with it (config->fault has field and reason). Nothing is kept. */
 int32_t htel_memory_needed(const htel_config *config);
 
-/* Sets up a client in `memory` (aligned for max_align_t, size bytes, the caller's until
- * htel_close has returned something other than HTEL_E_AGAIN). `config`'s strings and channel
- * array and `port` are kept by reference; `config` itself may go. Reads the boot number
- * from the port; does not connect yet (htel_poll does). Errors: HTEL_E_CONFIG (see
- * config->fault), HTEL_E_MEMORY (too small or misaligned), HTEL_E_PORT (a function that
- * must be there is missing), or the port's own error for the boot number. */
+/* Sets up a client in `memory` (aligned for max_align_t, size bytes, the caller's until htel_close
+ * has returned something other than HTEL_E_AGAIN). `config`'s strings and channel array and `port`
+ * are kept by reference; `config` itself may go. Reads the boot number from the port; does not
+ * connect yet (htel_poll does). Errors: HTEL_E_CONFIG (see config->fault), HTEL_E_MEMORY (too small
+ * or misaligned), HTEL_E_PORT (a function that must be there is missing), or the port's own error
+ * for the boot number. */
 int htel_open(htel **tel, void *memory, size_t size, const htel_config *config,
               const htel_port *port);
 
-/* One bounded step: drains the rings, closes frames that are due, does what the link has
- * to do. Returns the milliseconds after which it wants to run again (0: at once; at most
- * 1000). Calling it sooner does no harm; the port's wake() tells when it is needed. */
+/* One bounded step: drains the rings, closes frames that are due, does what the link has to do.
+ * Returns the milliseconds after which it wants to run again (0: at once; at most 1000). Calling it
+ * sooner does no harm; the port's wake() tells when it is needed. */
 uint32_t htel_poll(htel *tel);
 
-/* Closes the open frames and reports whether everything recorded before the first call
- * has been delivered. Never blocks: call it until it returns something other than
- * HTEL_E_AGAIN, waiting htel_poll's milliseconds in between (each call is one htel_poll).
- * 0: all has left the device: delivered, or told as lost (htel_stats says which);
+/* Closes the open frames and reports whether everything recorded before the first call has been
+ * delivered. Never blocks: call it until it returns something other than HTEL_E_AGAIN, waiting
+ * htel_poll's milliseconds in between (each call is one htel_poll). 0: all has left the device:
+ * delivered, or told as lost (htel_stats says which);
  * HTEL_E_TIMEOUT: `timeout_ms` passed; what is left stays in the outbox. */
 int htel_flush(htel *tel, uint32_t timeout_ms);
 
-/* Flushes, says goodbye to the broker, marks the boot as cleanly ended (where the port
- * keeps that) and disconnects. Stop recording first: what is recorded from now on is flushed too
- * while there is time, and what then is left makes the boot an unclean one. Call it until it returns something
- * other than HTEL_E_AGAIN; the memory is then the caller's again. 0: everything accepted was delivered
- * or told as lost; HTEL_E_TIMEOUT: something was left (htel_stats has how many frames); HTEL_E_STORE: the
- * port could not note the clean end. */
+/* Flushes, says goodbye to the broker, marks the boot as cleanly ended (where the port keeps that)
+ * and disconnects. Stop recording first: what is recorded from now on is flushed too while there is
+ * time, and what then is left makes the boot an unclean one. Call it until it returns something
+ * other than HTEL_E_AGAIN; the memory is then the caller's again. 0: everything accepted was
+ * delivered or told as lost; HTEL_E_TIMEOUT: something was left (htel_stats has how many frames);
+ * HTEL_E_STORE: the port could not note the clean end. */
 int htel_close(htel *tel, uint32_t timeout_ms);
 
 /* ---- Recording: a bounded copy into a ring, safe from an interrupt ------------------- */
 
-/* All return 0 when the reading was accepted, HTEL_E_FULL when the ring had no room (the
- * reading is then counted and reported to the ingest as lost), HTEL_E_ARGUMENT for a
- * channel, kind, quality or count that the configuration does not have. */
+/* All return 0 when the reading was accepted, HTEL_E_FULL when the ring had no room (the reading is
+ * then counted and reported to the ingest as lost), HTEL_E_ARGUMENT for a channel, kind, quality or
+ * count that the configuration does not have. */
 
 /* A numeric, valid, taken now. */
 int htel_record(htel *tel, unsigned channel, int32_t value);
 
-/* A numeric with its quality, taken at `tick_ms` of the port's clock (wraps at 2^32; within
- * 2^31 ms of now). */
+/* A numeric with its quality, taken at `tick_ms` of the port's clock (wraps at 2^32; within 2^31 ms
+ * of now). */
 int htel_record_at(htel *tel, unsigned channel, int32_t value, htel_quality quality,
                    uint32_t tick_ms);
 
 /* `count` consecutive samples of a waveform, valid, the last of them taken now. */
 int htel_record_block(htel *tel, unsigned channel, const int32_t *samples, uint16_t count);
 
-/* The same with a quality for the whole block; `tick_ms` is when samples[0] was taken. Blocks
- * that follow each other without a gap are placed by count, so jitter of `tick_ms` below
- * one sample period (or half a block, for htel_record_block) does not show. */
+/* The same with a quality for the whole block; `tick_ms` is when samples[0] was taken. Blocks that
+ * follow each other without a gap are placed by count, so jitter of `tick_ms` below one sample
+ * period (or half a block, for htel_record_block) does not show. */
 int htel_record_block_at(htel *tel, unsigned channel, const int32_t *samples, uint16_t count,
                          htel_quality quality, uint32_t tick_ms);
 
@@ -243,15 +239,15 @@ int htel_alarm_at(htel *tel, unsigned channel, const htel_alarm_event *event, ui
 /* ---- Time, session, state ------------------------------------------------------------ */
 
 /* Says what time it is: `utc_ms` is Unix time in ms at `tick_ms` of the port's clock, right to
- * +-uncertainty_ms. Kept as an anchor and sent; readings taken before it are placed by it
- * too. Call it when the clock is set and when it jumps. Ports with utc() need not call it. */
+ * +-uncertainty_ms. Kept as an anchor and sent; readings taken before it are placed by it too. Call
+ * it when the clock is set and when it jumps. Ports with utc() need not call it. */
 int htel_utc_set(htel *tel, uint32_t tick_ms, int64_t utc_ms, uint32_t uncertainty_ms);
 
 /* The newest anchor's idea of Unix time now. HTEL_E_AGAIN while no anchor is known. */
 int htel_utc_now(const htel *tel, int64_t *utc_ms, uint32_t *uncertainty_ms);
 
-/* Another patient: readings recorded before this call belong to the old session id, later
- * ones to the new. Closes the open frames. */
+/* Another patient: readings recorded before this call belong to the old session id, later ones to
+ * the new. Closes the open frames. */
 int htel_session_set(htel *tel, uint64_t session);
 
 typedef struct htel_stats {
@@ -261,22 +257,22 @@ typedef struct htel_stats {
   uint64_t readings_evicted;   /* in frames evicted from the outbox */
   uint64_t payload_bytes;      /* of closed frames */
   uint32_t frames_closed;
-  uint32_t frames_published;   /* resends not counted */
+  uint32_t frames_published; /* resends not counted */
   uint32_t frames_resent;
   uint32_t frames_delivered;
   uint32_t frames_quarantined; /* stored at the ingest but not understood there */
   uint32_t frames_evicted;
-  uint32_t frames_waiting;     /* in the outbox now */
-  uint32_t frames_in_flight;   /* of which published and not receipted */
+  uint32_t frames_waiting;   /* in the outbox now */
+  uint32_t frames_in_flight; /* of which published and not receipted */
   uint32_t outbox_bytes_used;
-  uint32_t outbox_bytes_max;   /* most ever used */
-  uint32_t connects;           /* connections that came up */
-  uint32_t disconnects;        /* that ended without being asked to */
+  uint32_t outbox_bytes_max; /* most ever used */
+  uint32_t connects;         /* connections that came up */
+  uint32_t disconnects;      /* that ended without being asked to */
   uint32_t connect_failures;
   uint32_t receipts;
-  uint32_t messages_ignored;   /* from the broker, not understood or not for this boot */
-  int32_t last_error;          /* why the link last went down or refused, HTEL_E_* or 0 */
-  uint32_t poll_ms_max;        /* longest htel_poll by the port's clock */
+  uint32_t messages_ignored; /* from the broker, not understood or not for this boot */
+  int32_t last_error;        /* why the link last went down or refused, HTEL_E_* or 0 */
+  uint32_t poll_ms_max;      /* longest htel_poll by the port's clock */
   uint64_t boot;
   bool connected;
 } htel_stats;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* port.h - what a platform provides: a clock, random bytes, a boot number, a link.
  *
- * A port is one struct of functions with a context. The core calls them from the thread
- * that calls htel_poll, unless a line says otherwise. None may block for longer than the
- * platform can do without htel_poll. Errors are negative HTEL_E_*. */
+ * A port is one struct of functions with a context. The core calls them from the thread that calls
+ * htel_poll, unless a line says otherwise. None may block for longer than the platform can do
+ * without htel_poll. Errors are negative HTEL_E_*. */
 #ifndef HEALTHTEL_PORT_H
 #define HEALTHTEL_PORT_H
 
@@ -19,22 +19,22 @@ extern "C" {
 
 /* What the session is to look like; valid during the call of open(). */
 typedef struct htel_link_session {
-  const char *client_id;     /* at most 36 characters of [A-Za-z0-9_-] */
-  const char *will_topic;    /* retained will, QoS 1 */
+  const char *client_id;  /* at most 36 characters of [A-Za-z0-9_-] */
+  const char *will_topic; /* retained will, QoS 1 */
   const uint8_t *will;
   size_t will_size;          /* at most 32 */
   const char *receive_topic; /* subscribe at QoS 1 before reporting UP; NULL: no subscription */
   uint16_t keep_alive_s;
 } htel_link_session;
 
-/* A message to publish at QoS 1. The payload is pulled: the link calls read() for any piece,
- * in publish() or in a later next(), until the last byte is out, so that it need not keep
- * a copy. read() fills `size` bytes from `offset` and returns 0, or a negative error when the message
- * has gone (evicted): the link must then drop the connection, since a begun packet cannot
- * be taken back. `topic` is valid during publish() only. */
+/* A message to publish at QoS 1. The payload is pulled: the link calls read() for any piece, in
+ * publish() or in a later next(), until the last byte is out, so that it need not keep a copy.
+ * read() fills `size` bytes from `offset` and returns 0, or a negative error when the message has
+ * gone (evicted): the link must then drop the connection, since a begun packet cannot be taken
+ * back. `topic` is valid during publish() only. */
 typedef struct htel_message {
   const char *topic;
-  uint32_t size; /* payload bytes, 0 to 61440 */
+  uint32_t size;  /* payload bytes, 0 to 61440 */
   uint32_t token; /* names the message to read() and in HTEL_LINK_ACKED */
   bool retain;
   void *source;
@@ -53,13 +53,13 @@ typedef struct htel_link_event {
   int error;
   uint32_t token;
   const uint8_t *payload; /* valid until the next call of next() */
-  size_t size;            /* at most HTEL_LINK_MESSAGE_BYTES_MAX; longer ones are dropped by the link */
+  size_t size; /* at most HTEL_LINK_MESSAGE_BYTES_MAX; longer ones are dropped by the link */
 } htel_link_event;
 
 #define HTEL_LINK_MESSAGE_BYTES_MAX 512u
 
-/* The order of calls: open -> next... (UP) -> publish/next... -> close or DOWN -> open again.
- * After open() returned 0 exactly one DOWN follows in the end. All functions return at once. */
+/* The order of calls: open -> next... (UP) -> publish/next... -> close or DOWN -> open again. After
+ * open() returned 0 exactly one DOWN follows in the end. All functions return at once. */
 typedef struct htel_link {
   void *ctx;
   /* Starts a connection. 0: under way; HTEL_E_AGAIN: the last one is still being taken down. */
@@ -78,10 +78,10 @@ typedef struct htel_link {
 /* ---- Port ---------------------------------------------------------------------------- */
 
 typedef struct htel_boot {
-  uint64_t number;        /* never given twice by one device; one more than the last */
-  bool unclean;           /* boots unclean_first to number - 1 were not ended by boot_end(): what they
-                             had in RAM was lost. A whole run of them, since the report of one boot's loss
-                             may itself have been lost with the next */
+  uint64_t number; /* never given twice by one device; one more than the last */
+  bool unclean;    /* boots unclean_first to number - 1 were not ended by boot_end(): what they
+                      had in RAM was lost. A whole run of them, since the report of one boot's loss
+                      may itself have been lost with the next */
   uint64_t unclean_first;
 } htel_boot;
 
@@ -97,7 +97,8 @@ typedef struct htel_port {
   int (*boot_begin)(void *ctx, htel_boot *boot);
   /* Notes that this boot ended with everything delivered. May be NULL. */
   int (*boot_end)(void *ctx);
-  /* Unix time in ms and its uncertainty; HTEL_E_AGAIN while not known. May be NULL (htel_utc_set). */
+  /* Unix time in ms and its uncertainty; HTEL_E_AGAIN while not known. May be NULL (htel_utc_set).
+   */
   int (*utc)(void *ctx, int64_t *utc_ms, uint32_t *uncertainty_ms);
   /* htel_poll is wanted now. Called from record functions, so also from interrupts and signal
    * handlers; must be safe there. May be NULL on platforms that poll anyway. */

@@ -22,12 +22,26 @@
  * silences mean nothing when the keep-alive is only a few seconds. */
 #define PING_LATE_MS 3000u
 
+/* paho 1.3.12 leaks the messages that are still in its queue when its handle is destroyed: so few
+ * are handed to it at a time, and before the end it gets a moment to write them out. */
+#define HANDED_MAX 16u
+#define DRAIN_MS 500u
+
 enum { FD_WAKE, FD_TLS, FD_TUNNEL, FD_LISTENER, FD_COUNT };
 
 typedef struct buffer {
   uint8_t bytes[BUFFER_BYTES];
   size_t used;
 } buffer;
+
+/* Follows the MQTT packets in what paho sends, to count those that are messages. */
+typedef struct packet_counter {
+  uint32_t publishes;
+  uint32_t skip; /* bytes left of the packet's body */
+  uint32_t length;
+  unsigned shift;
+  bool in_length;
+} packet_counter;
 
 typedef struct pump {
   htel_paho *paho;
@@ -36,6 +50,8 @@ typedef struct pump {
   tunnel tun;
   mqtt_client mqtt;
   buffer up, down;
+  packet_counter sent;
+  uint32_t handed; /* messages given to paho; those not yet in `sent` are in its queue */
   bool preamble_done;
   bool subscribing, is_up;
   bool tunnel_ended; /* paho has closed its end */
@@ -54,12 +70,37 @@ static void consume(buffer *buf, size_t size) {
   memmove(buf->bytes, buf->bytes + size, buf->used);
 }
 
+static void packets_count(packet_counter *counter, const uint8_t *bytes, size_t size) {
+  for (size_t i = 0; i < size;) {
+    if (counter->skip > 0) {
+      size_t body = size - i < counter->skip ? size - i : counter->skip;
+      counter->skip -= (uint32_t)body;
+      i += body;
+    } else if (!counter->in_length) {
+      counter->publishes += bytes[i] >> 4 == 3;
+      counter->in_length = true;
+      counter->length = 0;
+      counter->shift = 0;
+      i++;
+    } else {
+      counter->length |= (uint32_t)(bytes[i] & 127u) << counter->shift;
+      counter->shift += 7;
+      counter->in_length = bytes[i] >= 128 && counter->shift < 28;
+      counter->skip = counter->in_length ? 0 : counter->length;
+      i++;
+    }
+  }
+}
+
 /* ---- Moving bytes ------------------------------------------------------------------------- */
 
 static void tunnel_read(pump *self) {
   while (self->tun.fd >= 0 && !self->tunnel_ended && self->up.used < BUFFER_BYTES) {
     ssize_t n = recv(self->tun.fd, self->up.bytes + self->up.used, BUFFER_BYTES - self->up.used, 0);
     if (n > 0) {
+      if (self->preamble_done) {
+        packets_count(&self->sent, self->up.bytes + self->up.used, (size_t)n);
+      }
       self->up.used += (size_t)n;
       self->moved = true;
       continue;
@@ -114,9 +155,11 @@ static void tls_write(pump *self) {
   }
 }
 
-/* TLS has ended and paho has all that came: an end of file after it lets paho notice too. */
+/* TLS has ended early and paho has all that came, perhaps a refusal: an end of file after it lets
+ * paho notice too. */
 static void tunnel_tell(pump *self) {
-  if (self->tls_error != 0 && self->down.used == 0 && self->tun.fd >= 0 && !self->tunnel_told) {
+  if (self->tls_error != 0 && !self->is_up && self->down.used == 0 && self->tun.fd >= 0 &&
+      !self->tunnel_told) {
     shutdown(self->tun.fd, SHUT_WR);
     self->tunnel_told = true;
   }
@@ -130,6 +173,7 @@ static int preamble_take(pump *self) {
   int size = tunnel_preamble(self->up.bytes, self->up.used);
   if (size > 0) {
     consume(&self->up, (size_t)size);
+    packets_count(&self->sent, self->up.bytes, self->up.used);
     self->preamble_done = true;
   }
   return size < 0 ? size : 0;
@@ -182,12 +226,14 @@ static int messages_send(pump *self) {
   }
   uint8_t *payload = NULL;
   mail_slot *slot;
-  while ((slot = mail_take(&self->paho->mail, &payload)) != NULL) {
+  while (self->handed - self->sent.publishes < HANDED_MAX &&
+         (slot = mail_take(&self->paho->mail, &payload)) != NULL) {
     int rc = mqtt_publish(&self->mqtt, slot, payload);
     free(payload);
     if (rc != 0) {
       return rc;
     }
+    self->handed++;
   }
   return 0;
 }
@@ -327,6 +373,18 @@ static int round_run(pump *self) {
   return rc != 0 ? rc : end_check(self);
 }
 
+/* Lets paho write its queue out, to nobody. */
+static void queue_drain(pump *self) {
+  uint64_t until_ms = worker_now_ms() + DRAIN_MS;
+  while (self->handed != self->sent.publishes && self->tun.fd >= 0 && !self->tunnel_ended &&
+         worker_now_ms() < until_ms) {
+    struct pollfd fds[2] = {[1] = {.fd = self->tun.fd, .events = POLLIN}};
+    worker_wait(self->paho, fds, 2, until_ms);
+    tunnel_read(self);
+    self->up.used = 0;
+  }
+}
+
 int pump_run(htel_paho *paho, htel_tls *tls, int tls_fd) {
   pump *self = calloc(1, sizeof *self);
   if (self == NULL) {
@@ -346,6 +404,7 @@ int pump_run(htel_paho *paho, htel_tls *tls, int tls_fd) {
     round_wait(self);
     rc = 0;
   }
+  queue_drain(self);
   mqtt_end(&self->mqtt); /* first: the port must be ours until paho is done with it */
   tunnel_close(&self->tun);
   stats_update(self);

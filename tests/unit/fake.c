@@ -126,7 +126,8 @@ static void store(fake *f, const htel_frame *frame) {
   while ((rc = htel_reader_next(&reader, &series)) == 1) {
     kept->readings += series.count;
     for (unsigned i = 0; i < series.count; i++)
-      series_add(series.kind == HTEL_ALARM ? &f->alarms : &f->series[series.channel], series.ticks[i],
+      series_add(series.kind == HTEL_ALARM ? &f->alarms : &f->series[series.channel],
+                 series.ticks[i],
                  series.kind == HTEL_ALARM ? (int32_t)series.alarms[i].code : series.values[i],
                  series.kind == HTEL_ALARM ? series.alarms[i].priority : series.quality[i]);
   }
@@ -174,7 +175,10 @@ static void ingest(fake *f, const char *topic, const uint8_t *bytes, uint32_t si
     if (!f->no_receipts) reply(f, f->receipt_ms, 0, &receipt);
   } else if (strcmp(last, "/status") == 0) {
     f->statuses++;
-    if (size > 0 && bytes[0] == 0x08) f->online_said = true; else f->offline_said = true;
+    if (size > 0 && bytes[0] == 0x08)
+      f->online_said = true;
+    else
+      f->offline_said = true;
   } else {
     ingest_frame(f, bytes, size);
   }
@@ -316,7 +320,8 @@ static bool superseded(const fake *f, size_t i) {
     const htel_loss *b = &f->losses[j];
     if (j == i || b->id != a->id) continue;
     assert_int_equal(b->cause, a->cause);
-    if (b->readings > a->readings || (b->readings == a->readings && b->frames > a->frames)) return true;
+    if (b->readings > a->readings || (b->readings == a->readings && b->frames > a->frames))
+      return true;
     if (b->readings == a->readings && b->frames == a->frames && j < i) return true;
   }
   return false;
@@ -335,7 +340,8 @@ void fake_account(const fake *f, uint32_t sequence_last, fake_lost *lost) {
     uint64_t readings = l->readings;
     for (uint32_t s = l->sequence_first; s <= l->sequence_last; s++) {
       const fake_frame *kept = fake_find(f, s);
-      if (kept != NULL && kept->frame_class == l->frame_class && !l->at_most) readings -= kept->readings;
+      if (kept != NULL && kept->frame_class == l->frame_class && !l->at_most)
+        readings -= kept->readings;
       assert_true(s <= sequence_last);
       covered[s] = true;
     }

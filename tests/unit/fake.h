@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fake.h - a world for the core to live in: a clock that the test moves, a link with a broker
- * and an ingest behind it that decode for real and can be made to misbehave.
+/* fake.h - a world for the core to live in: a clock that the test moves, a link with a broker and
+ * an ingest behind it that decode for real and can be made to misbehave.
  *
  * The ingest keeps each frame once by (boot, sequence), with the readings in it, so that a test can
  * compare what was recorded with what is stored, reading by reading. */
@@ -39,18 +39,18 @@ typedef struct fake {
   bool has_boot, boot_ended;
   htel_boot boot;
   /* what the network does; the test sets it */
-  bool reachable;         /* connections come up */
-  uint32_t connect_ms;    /* after so long */
-  uint32_t ack_ms;        /* PUBACK after so long */
-  uint32_t receipt_ms;    /* receipt after so long */
+  bool reachable;      /* connections come up */
+  uint32_t connect_ms; /* after so long */
+  uint32_t ack_ms;     /* PUBACK after so long */
+  uint32_t receipt_ms; /* receipt after so long */
   bool no_acks, no_receipts;
   unsigned lose_acks_pct, lose_receipts_pct, lose_frames_pct, repeat_receipts_pct;
-  unsigned open_again;    /* open() says HTEL_E_AGAIN so often */
-  uint32_t publish_room;  /* messages taken between two polls; 0: any number */
-  bool knows_birth;       /* the ingest has the birth; false: asks for it */
-  uint32_t pause_ms;      /* told in receipts */
-  bool quarantine;        /* all frames are put aside */
-  bool server_time;       /* receipts carry utc_ms */
+  unsigned open_again;   /* open() says HTEL_E_AGAIN so often */
+  uint32_t publish_room; /* messages taken between two polls; 0: any number */
+  bool knows_birth;      /* the ingest has the birth; false: asks for it */
+  uint32_t pause_ms;     /* told in receipts */
+  bool quarantine;       /* all frames are put aside */
+  bool server_time;      /* receipts carry utc_ms */
   /* the link */
   htel_link link;
   htel_port port;
@@ -99,10 +99,10 @@ const fake_frame *fake_find(const fake *f, uint32_t sequence);
 
 /* What the loss records add up to, as docs/FORMAT.md says an ingest reads them. */
 typedef struct fake_lost {
-  uint64_t ring[HTEL_CHANNELS_MAX];     /* readings refused, by channel */
-  uint64_t evicted[HTEL_CLASS_COUNT];   /* readings in evicted frames that did not arrive */
+  uint64_t ring[HTEL_CHANNELS_MAX];   /* readings refused, by channel */
+  uint64_t evicted[HTEL_CLASS_COUNT]; /* readings in evicted frames that did not arrive */
   bool at_most[HTEL_CLASS_COUNT];
-  unsigned holes;                       /* sequences neither stored nor covered */
+  unsigned holes; /* sequences neither stored nor covered */
   unsigned unclean;
 } fake_lost;
 void fake_account(const fake *f, uint32_t sequence_last, fake_lost *lost);

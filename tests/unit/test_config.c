@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A wrong configuration is refused with the field and the reason; a right one costs what it says. */
+/* A wrong configuration is refused with the field and the reason; a right one costs what it
+ * says. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -18,11 +19,13 @@ typedef struct setup {
 /* One ECG at 360 Hz and three numerics, all else by default. */
 static void standard(setup *s) {
   memset(s, 0, sizeof *s);
-  s->channels[0] = (htel_channel){.code = HTEL_MDC_ECG_LEAD_II, .kind = HTEL_WAVEFORM, .rate = {360, 1}, .block_max = 36};
+  s->channels[0] = (htel_channel){
+      .code = HTEL_MDC_ECG_LEAD_II, .kind = HTEL_WAVEFORM, .rate = {360, 1}, .block_max = 36};
   s->channels[1] = (htel_channel){.code = HTEL_MDC_PULSE_RATE_OXIMETER};
   s->channels[2] = (htel_channel){.code = HTEL_MDC_SPO2};
   s->channels[3] = (htel_channel){.code = HTEL_MDC_RESPIRATION_RATE};
-  s->config = (htel_config){.device_id = "device-1", .channels = s->channels, .channel_count = 4, .fault = &s->fault};
+  s->config = (htel_config){
+      .device_id = "device-1", .channels = s->channels, .channel_count = 4, .fault = &s->fault};
 }
 
 static void refused(setup *s, const char *field, unsigned index, const char *why) {
@@ -52,9 +55,11 @@ static void test_memory_needed_is_enough_and_one_less_is_not(void **state) {
   int32_t needed = htel_memory_needed(&s.config);
   uint8_t *memory = malloc((size_t)needed); /* the sanitizer watches its ends */
   htel *tel;
-  assert_int_equal(htel_open(&tel, memory, (size_t)needed - 1, &s.config, &world.port), HTEL_E_MEMORY);
+  assert_int_equal(htel_open(&tel, memory, (size_t)needed - 1, &s.config, &world.port),
+                   HTEL_E_MEMORY);
   assert_null(tel);
-  assert_int_equal(htel_open(&tel, memory + 1, (size_t)needed, &s.config, &world.port), HTEL_E_MEMORY);
+  assert_int_equal(htel_open(&tel, memory + 1, (size_t)needed, &s.config, &world.port),
+                   HTEL_E_MEMORY);
   assert_int_equal(htel_open(&tel, NULL, (size_t)needed, &s.config, &world.port), HTEL_E_MEMORY);
   assert_int_equal(htel_open(&tel, memory, (size_t)needed, &s.config, &world.port), 0);
   free(memory);
@@ -65,8 +70,10 @@ static void test_device_id(void **state) {
   (void)state;
   setup s;
   standard(&s);
-  static const char *const bad[] = {NULL, "", "a b", "a/b", "a+b", "a#b", "\xc3\xa4", "device.1",
-                                    "1234567890123456789012345678901234567"};
+  static const char *const bad[] = {
+      NULL,       "",         "a b",
+      "a/b",      "a+b",      "a#b",
+      "\xc3\xa4", "device.1", "1234567890123456789012345678901234567"};
   for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     s.config.device_id = bad[i];
     refused(&s, "device_id", 0, "1 to 36 characters");

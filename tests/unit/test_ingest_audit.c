@@ -206,8 +206,7 @@ static void test_range_told_again_after_it_grew_counts_once(void **state) {
 static void test_ring_losses_add_up_and_a_repeated_record_does_not(void **state) {
   (void)state;
   fixture *f = begin();
-  htel_loss a = {
-      .id = 1, .cause = HTEL_CAUSE_RING_FULL, .boot = 7, .channel = 1, .readings = 10};
+  htel_loss a = {.id = 1, .cause = HTEL_CAUSE_RING_FULL, .boot = 7, .channel = 1, .readings = 10};
   htel_loss b = {.id = 2, .cause = HTEL_CAUSE_RING_FULL, .boot = 7, .channel = 1, .readings = 5};
   store_losses(f, 7, 1, &a, 1);
   store_losses(f, 7, 2, (const htel_loss[]){a, b}, 2); /* a again: its first carrier was evicted */

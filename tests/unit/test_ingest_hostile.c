@@ -67,7 +67,8 @@ static void test_changed_frame_with_right_checksum_harms_nobody(void **state) {
   fixture_birth(f, "dev-2");
   fixture_run(f);
   uint8_t bytes[FIXTURE_BYTES];
-  htel_loss loss = {.id = 1, .cause = HTEL_CAUSE_OUTBOX_FULL,
+  htel_loss loss = {.id = 1,
+                    .cause = HTEL_CAUSE_OUTBOX_FULL,
                     .boot = 7,
                     .sequence_first = 1,
                     .sequence_last = 3,

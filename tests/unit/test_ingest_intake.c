@@ -99,8 +99,12 @@ static void test_unreadable_readings_are_quarantined_and_receipted(void **state)
   fixture *f = fixture_open(NULL);
   fixture_birth(f, DEV);
   static const uint8_t unknown_channel[] = {63, 0, 0, 0, 0};
-  htel_loss loss = {
-      .id = 1, .cause = HTEL_CAUSE_RING_FULL, .boot = 7, .channel = 1, .readings = 5, .sequence_first = 4};
+  htel_loss loss = {.id = 1,
+                    .cause = HTEL_CAUSE_RING_FULL,
+                    .boot = 7,
+                    .channel = 1,
+                    .readings = 5,
+                    .sequence_first = 4};
   fixture_frame(f, DEV,
                 &(frame_spec){.boot = 7,
                               .sequence = 4,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ring: order, wrap, refusal, reserve; and one producer against one consumer, as a thread and as a signal handler. */
+/* The ring: order, wrap, refusal, reserve; and one producer against one consumer, as a thread and
+ * as a signal handler. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -17,11 +18,13 @@
 
 static uint32_t words[WORDS];
 
-static bool push(ring *r, unsigned channel, uint32_t tick, uint32_t count, uint32_t first, uint32_t limit) {
+static bool push(ring *r, unsigned channel, uint32_t tick, uint32_t count, uint32_t first,
+                 uint32_t limit) {
   uint32_t payload[WORDS];
   for (uint32_t i = 0; i < count; i++) payload[i] = first + i;
   uint32_t used;
-  return ring_push(r, ring_head_word(channel, 3, RING_GAP, count), tick, payload, count, limit, &used);
+  return ring_push(r, ring_head_word(channel, 3, RING_GAP, count), tick, payload, count, limit,
+                   &used);
 }
 
 static void test_records_come_out_as_they_went_in(void **state) {
@@ -54,9 +57,10 @@ static void test_full_ring_refuses_and_keeps_what_it_holds(void **state) {
   (void)state;
   ring r;
   ring_init(&r, words, WORDS, 0);
-  for (uint32_t i = 0; i < 6; i++) assert_true(push(&r, i, i, 8, i * 100, WORDS)); /* 60 of 64 words */
+  for (uint32_t i = 0; i < 6; i++)
+    assert_true(push(&r, i, i, 8, i * 100, WORDS)); /* 60 of 64 words */
   assert_false(push(&r, 9, 9, 8, 0, WORDS));
-  assert_true(push(&r, 7, 7, 2, 5, WORDS));  /* exactly full */
+  assert_true(push(&r, 7, 7, 2, 5, WORDS)); /* exactly full */
   assert_false(push(&r, 8, 8, 1, 0, WORDS));
   assert_int_equal(ring_used(&r), WORDS);
   for (uint32_t i = 0; i < 6; i++) {
@@ -92,7 +96,8 @@ static void *produce(void *arg) {
     uint32_t count = (uint32_t)(i % 8u) + 1u;
     for (uint32_t k = 0; k < count; k++) payload[k] = (uint32_t)i * 31u + k;
     uint32_t used;
-    while (!ring_push(&shared, ring_head_word((unsigned)(i % 64u), 0, 0, count), (uint32_t)i, payload, count, 1024, &used)) {
+    while (!ring_push(&shared, ring_head_word((unsigned)(i % 64u), 0, 0, count), (uint32_t)i,
+                      payload, count, 1024, &used)) {
     }
   }
   return NULL;
@@ -107,7 +112,8 @@ static void consume_one(uint64_t i) {
     fail_msg("record %llu is torn or out of order", (unsigned long long)i);
   ring_copy(&shared, 0, payload, record.count);
   for (uint32_t k = 0; k < record.count; k++)
-    if (payload[k] != (uint32_t)i * 31u + k) fail_msg("record %llu has torn samples", (unsigned long long)i);
+    if (payload[k] != (uint32_t)i * 31u + k)
+      fail_msg("record %llu has torn samples", (unsigned long long)i);
   ring_pop(&shared);
 }
 

@@ -69,7 +69,8 @@ static void test_backoff_doubles_to_its_maximum_and_uses_the_whole_window(void *
 /* ---- loss ledger ----------------------------------------------------------------------- */
 
 static outbox_entry evicted(uint32_t sequence, uint32_t ordinal, uint8_t frame_class) {
-  return (outbox_entry){.sequence = sequence, .ordinal = ordinal, .frame_class = frame_class, .readings = 10};
+  return (outbox_entry){
+      .sequence = sequence, .ordinal = ordinal, .frame_class = frame_class, .readings = 10};
 }
 
 static void evict(loss_ledger *l, uint32_t sequence, uint32_t ordinal) {
@@ -144,7 +145,8 @@ static void put(outbox *o, uint32_t sequence, uint8_t frame_class, uint32_t size
   uint8_t *to = outbox_reserve(o, size);
   assert_non_null(to);
   memset(to, (int)sequence, size);
-  outbox_entry e = {.sequence = sequence, .size = size, .frame_class = frame_class, .state = OUTBOX_WAITING};
+  outbox_entry e = {
+      .sequence = sequence, .size = size, .frame_class = frame_class, .state = OUTBOX_WAITING};
   outbox_commit(o, &e);
 }
 

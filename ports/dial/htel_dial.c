@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* htel_dial.c - see htel_dial.h.
+ *
+ *     IDLE -> RESOLVING -> CONNECTING -> SECURING -> OPEN -> NOTIFYING -> WAITING -> IDLE
+ *
+ * NOTIFYING sends close_notify. WAITING lets the broker hang up first: were the socket closed with
+ * bytes unread, the kernel would send a reset, and the broker might lose our DISCONNECT and publish
+ * the will. */
+#include "htel_dial.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "htel_socket.h"
+#include "htel_tls.h"
+#include "posix_resolve.h"
+
+#define PORT 8883u
+#define ADDRESS_MS_MIN 1000u /* for each address of a name, however many there are */
+#define FAREWELL_MS 500u     /* for the broker to hang up after our goodbye */
+#define WAIT_MS 1000u
+#define DRAIN_READS_MAX 16u
+
+enum { IDLE, RESOLVING, CONNECTING, SECURING, OPEN, NOTIFYING, WAITING };
+
+struct htel_dial {
+  htel_mqtt_transport transport;
+  htel_posix *posix;
+  htel_port port; /* of posix: clock and time */
+  char host[HTEL_TLS_HOST_CHARS_MAX + 1];
+  char alpn_name[256];
+  const char *alpn[2];
+  uint16_t tcp_port;
+  htel_tls_identity identity;
+  htel_dial_stats stats;
+
+  int state;
+  uint32_t began_ms, span_ms;         /* of the attempt, or of the farewell */
+  uint32_t address_ms, address_share; /* of the present address */
+  resolve_job *job;                   /* may outlive an attempt, see posix_resolve.h */
+  resolve_list list;
+  unsigned at; /* in the list */
+  htel_socket sock;
+  htel_tls tls;
+  bool tls_begun;
+  bool read_blocked, write_blocked; /* since the last wait_ms */
+};
+
+static uint32_t now_ms(const htel_dial *dial) {
+  return dial->port.tick_ms(dial->port.ctx);
+}
+
+static uint32_t rest_ms(const htel_dial *dial, uint32_t from_ms, uint32_t span_ms) {
+  uint32_t past_ms = now_ms(dial) - from_ms;
+  return past_ms < span_ms ? span_ms - past_ms : 0;
+}
+
+static uint32_t left_ms(const htel_dial *dial) {
+  return rest_ms(dial, dial->began_ms, dial->span_ms);
+}
+
+/* ---- Connecting ------------------------------------------------------------------------ */
+
+static int dial_open(void *ctx, uint32_t timeout_ms) {
+  htel_dial *dial = ctx;
+  if (dial->state != IDLE) return HTEL_E_AGAIN;
+  if (dial->job == NULL) dial->job = resolve_start(dial->host, dial->tcp_port);
+  if (dial->job == NULL) return HTEL_E_MEMORY;
+  dial->began_ms = now_ms(dial);
+  dial->span_ms = timeout_ms;
+  dial->state = RESOLVING;
+  return 0;
+}
+
+/* Begins with the address at `at`, or the first after it to which there is a way. */
+static int address_try(htel_dial *dial) {
+  for (; dial->at < dial->list.count && left_ms(dial) > 0; dial->at++) {
+    const struct sockaddr *address = (const struct sockaddr *)&dial->list.entries[dial->at].address;
+    if (htel_socket_connect(&dial->sock, address, dial->list.entries[dial->at].size) != 0) continue;
+    uint32_t share = left_ms(dial) / (dial->list.count - dial->at);
+    dial->address_ms = now_ms(dial);
+    dial->address_share = share > ADDRESS_MS_MIN ? share : ADDRESS_MS_MIN;
+    dial->state = CONNECTING;
+    return HTEL_E_AGAIN;
+  }
+  return HTEL_E_CONNECT;
+}
+
+static int step_resolve(htel_dial *dial) {
+  int rc = resolve_result(dial->job, &dial->list);
+  if (rc == HTEL_E_AGAIN) return left_ms(dial) > 0 ? HTEL_E_AGAIN : HTEL_E_RESOLVE;
+  resolve_release(dial->job);
+  dial->job = NULL;
+  dial->at = 0;
+  return rc != 0 ? rc : address_try(dial);
+}
+
+static int step_connect(htel_dial *dial) {
+  int rc = htel_socket_finish(&dial->sock);
+  if (rc == HTEL_E_AGAIN && rest_ms(dial, dial->address_ms, dial->address_share) > 0) return rc;
+  if (rc == 0) {
+    rc = htel_tls_start(&dial->tls, &dial->identity, htel_socket_stream(&dial->sock));
+    dial->tls_begun = true;
+    dial->state = SECURING;
+    return rc != 0 ? rc : HTEL_E_AGAIN;
+  }
+  htel_socket_close(&dial->sock);
+  dial->at++;
+  return address_try(dial);
+}
+
+static int step_secure(htel_dial *dial) {
+  int rc = htel_tls_handshake(&dial->tls);
+  if (rc == HTEL_E_AGAIN) return left_ms(dial) > 0 ? HTEL_E_AGAIN : HTEL_E_LINK_SILENT;
+  if (rc != 0) return rc;
+  dial->stats.handshakes++;
+  dial->stats.resumed += htel_tls_resumed(&dial->tls);
+  dial->state = OPEN;
+  return 0;
+}
+
+static int dial_step(void *ctx) {
+  htel_dial *dial = ctx;
+  int rc = HTEL_E_AGAIN;
+  if (dial->state == RESOLVING) rc = step_resolve(dial);
+  if (dial->state == CONNECTING) rc = step_connect(dial);
+  if (dial->state == SECURING && rc == HTEL_E_AGAIN) rc = step_secure(dial);
+  return dial->state == OPEN ? 0 : rc;
+}
+
+/* ---- Connected ------------------------------------------------------------------------- */
+
+static int stream_read(void *ctx, uint8_t *buf, size_t size) {
+  htel_dial *dial = ctx;
+  int n = htel_tls_read(&dial->tls, buf, size);
+  dial->read_blocked = n == 0;
+  return n;
+}
+
+static int stream_write(void *ctx, const uint8_t *buf, size_t size) {
+  htel_dial *dial = ctx;
+  int n = htel_tls_write(&dial->tls, buf, size);
+  dial->write_blocked = n == 0;
+  return n;
+}
+
+static htel_stream dial_stream(void *ctx) {
+  return (htel_stream){.ctx = ctx, .read = stream_read, .write = stream_write};
+}
+
+/* ---- Ending ---------------------------------------------------------------------------- */
+
+static int hang_up(htel_dial *dial) {
+  if (dial->tls_begun) htel_tls_free(&dial->tls);
+  dial->tls_begun = false;
+  htel_socket_close(&dial->sock);
+  dial->read_blocked = dial->write_blocked = false;
+  dial->state = IDLE;
+  return 0;
+}
+
+/* Whether the broker has hung up too. */
+static bool drained(htel_dial *dial) {
+  htel_stream raw = htel_socket_stream(&dial->sock);
+  uint8_t ignored[512];
+  int n = 1;
+  for (unsigned i = 0; i < DRAIN_READS_MAX && n > 0; i++)
+    n = raw.read(raw.ctx, ignored, sizeof ignored);
+  return n < 0;
+}
+
+static int dial_close(void *ctx, bool orderly) {
+  htel_dial *dial = ctx;
+  if (!orderly || dial->state < OPEN) return hang_up(dial);
+  if (dial->state == OPEN) {
+    dial->state = NOTIFYING;
+    dial->began_ms = now_ms(dial);
+    dial->span_ms = FAREWELL_MS;
+  }
+  if (left_ms(dial) == 0) return hang_up(dial);
+  if (dial->state == NOTIFYING) {
+    if (htel_tls_close_notify(&dial->tls) == HTEL_E_AGAIN) return HTEL_E_AGAIN;
+    shutdown(dial->sock.fd, SHUT_WR);
+    dial->state = WAITING;
+  }
+  return drained(dial) ? hang_up(dial) : HTEL_E_AGAIN;
+}
+
+/* ---- Sleeping ---------------------------------------------------------------------------- */
+
+static uint32_t wait_stream(htel_dial *dial) {
+  int events = (dial->read_blocked ? POLLIN : 0) | (dial->write_blocked ? POLLOUT : 0);
+  dial->read_blocked = dial->write_blocked = false; /* the next read or write will say */
+  if (events != 0) htel_posix_watch(dial->posix, dial->sock.fd, (short)events);
+  return WAIT_MS;
+}
+
+static uint32_t wait_secure(htel_dial *dial) {
+  htel_tls_wants wants = htel_tls_wanted(&dial->tls);
+  if (wants == HTEL_TLS_WANTS_CPU) return 0;
+  htel_posix_watch(dial->posix, dial->sock.fd, wants == HTEL_TLS_WANTS_WRITE ? POLLOUT : POLLIN);
+  return left_ms(dial);
+}
+
+static uint32_t dial_wait_ms(void *ctx) {
+  htel_dial *dial = ctx;
+  switch (dial->state) {
+    case RESOLVING:
+      htel_posix_watch(dial->posix, resolve_fd(dial->job), POLLIN);
+      return left_ms(dial);
+    case CONNECTING:
+      htel_posix_watch(dial->posix, dial->sock.fd, POLLOUT);
+      return rest_ms(dial, dial->address_ms, dial->address_share);
+    case SECURING: return wait_secure(dial);
+    case OPEN: return wait_stream(dial);
+    case NOTIFYING: htel_posix_watch(dial->posix, dial->sock.fd, POLLOUT); return left_ms(dial);
+    case WAITING: htel_posix_watch(dial->posix, dial->sock.fd, POLLIN); return left_ms(dial);
+    default: return WAIT_MS;
+  }
+}
+
+/* ---- The whole --------------------------------------------------------------------------- */
+
+/* The certificates' idea of now. */
+static int tls_utc(void *ctx, int64_t *utc_ms) {
+  htel_dial *dial = ctx;
+  uint32_t uncertainty_ms;
+  return dial->port.utc(dial->port.ctx, utc_ms, &uncertainty_ms);
+}
+
+static int config_take(htel_dial *dial, const htel_dial_config *config) {
+  if (config->posix == NULL || config->host == NULL || config->ca_pem == NULL ||
+      strnlen(config->host, sizeof dial->host) == sizeof dial->host ||
+      (config->alpn != NULL &&
+       strnlen(config->alpn, sizeof dial->alpn_name) == sizeof dial->alpn_name))
+    return HTEL_E_ARGUMENT;
+  dial->posix = config->posix;
+  dial->port = htel_posix_port(config->posix, NULL);
+  strcpy(dial->host, config->host);
+  if (config->alpn != NULL) {
+    strcpy(dial->alpn_name, config->alpn);
+    dial->alpn[0] = dial->alpn_name;
+  }
+  dial->tcp_port = config->port != 0 ? config->port : PORT;
+  htel_tls_config tls = {
+      .host = dial->host,
+      .ca_pem = config->ca_pem,
+      .cert_pem = config->cert_pem,
+      .key_pem = config->key_pem,
+      .crl_pem = config->crl_pem,
+      .alpn = config->alpn != NULL ? dial->alpn : NULL,
+      .utc = tls_utc,
+      .utc_ctx = dial,
+  };
+  return htel_tls_identity_load(&dial->identity, &tls);
+}
+
+int htel_dial_new(htel_dial **dial, const htel_dial_config *config) {
+  *dial = NULL;
+  htel_dial *self = calloc(1, sizeof *self);
+  if (self == NULL) return HTEL_E_MEMORY;
+  self->sock = (htel_socket)HTEL_SOCKET_NONE;
+  self->transport = (htel_mqtt_transport){.ctx = self,
+                                          .open = dial_open,
+                                          .step = dial_step,
+                                          .stream = dial_stream,
+                                          .wait_ms = dial_wait_ms,
+                                          .close = dial_close};
+  int rc = config_take(self, config);
+  if (rc != 0) {
+    free(self);
+    return rc;
+  }
+  *dial = self;
+  return 0;
+}
+
+const htel_mqtt_transport *htel_dial_transport(htel_dial *dial) {
+  return &dial->transport;
+}
+
+void htel_dial_free(htel_dial *dial) {
+  if (dial == NULL) return;
+  hang_up(dial);
+  if (dial->job != NULL) resolve_release(dial->job);
+  htel_tls_identity_free(&dial->identity);
+  explicit_bzero(dial, sizeof *dial);
+  free(dial);
+}
+
+htel_dial_stats htel_dial_stats_get(const htel_dial *dial) {
+  return dial->stats;
+}

@@ -1,0 +1,665 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ports/mqtt: sessions from open to DOWN, with a broker that behaves and a clock that the test
+ * moves. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "mqtt_far.h"
+
+static near_end *setup(void) {
+  near_end *near = calloc(1, sizeof *near);
+  assert_non_null(near);
+  near_init(near, 7);
+  return near;
+}
+
+static void teardown(near_end *near) {
+  near_free(near);
+  free(near);
+}
+
+static void expect_head(near_end *near, uint8_t head) {
+  far_packet packet;
+  assert_true(far_take(&near->far, &packet));
+  assert_int_equal(packet.head, head);
+}
+
+static void expect_puback(near_end *near, uint16_t id) {
+  far_packet packet;
+  assert_true(far_take(&near->far, &packet));
+  assert_int_equal(packet.head, 0x40);
+  assert_int_equal(packet.body[0] << 8 | packet.body[1], id);
+}
+
+static void expect_nothing(near_end *near) {
+  far_packet packet;
+  assert_false(far_take(&near->far, &packet));
+}
+
+/* ---- Coming up ------------------------------------------------------------------------- */
+
+static void test_up_comes_after_suback_and_subscribe_after_connack(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near->far.step_result = HTEL_E_AGAIN;
+  assert_int_equal(near_open(near), 0);
+  assert_int_equal(near_open(near), HTEL_E_AGAIN);
+  near_run(near, 5000);
+  assert_int_equal(near->far.got.count, 0);
+  assert_int_equal(near->far.timeout_ms, 20000);
+  near->far.step_result = 0;
+  near_run(near, 3000);
+  far_packet packet;
+  assert_true(far_take(&near->far, &packet));
+  assert_memory_equal(packet.body,
+                      "\x00\x04MQTT\x04\x2e\x00\x3c\x00\x05"
+                      "dev-1",
+                      17);
+  expect_nothing(near);
+  assert_int_equal(near->event_count, 0);
+  far_connack(&near->far, 0, 0);
+  near_run(near, 3000);
+  assert_true(far_take(&near->far, &packet));
+  assert_int_equal(packet.head, 0x82);
+  assert_memory_equal(packet.body + 2, "\x00\x15htel/v1/dev-1/receipt\x01", 24);
+  assert_int_equal(near->event_count, 0);
+  assert_int_equal(near_publish(near, 1, 1), HTEL_E_CLOSED);
+  far_suback(&near->far, (uint16_t)(packet.body[0] << 8 | packet.body[1]), 1);
+  near_run(near, 0);
+  assert_int_equal(near->event_count, 1);
+  assert_int_equal(near->events[0].kind, HTEL_LINK_UP);
+  teardown(near);
+}
+
+static void test_without_a_receive_topic_connack_is_enough(void **state) {
+  (void)state;
+  near_end *near = setup();
+  htel_link_session session = {.client_id = "dev-1", .will_topic = "w"};
+  assert_int_equal(near->link->open(near->link->ctx, &session), 0);
+  far_connack(&near->far, 0, 0);
+  near_run(near, 0);
+  assert_int_equal(near_count(near, HTEL_LINK_UP), 1);
+  far_packet packet;
+  assert_true(far_take(&near->far, &packet));
+  assert_int_equal(packet.body[9], 60); /* the keep-alive where none is given */
+  expect_nothing(near);
+  teardown(near);
+}
+
+static void test_refusals_have_their_own_errors(void **state) {
+  (void)state;
+  static const struct {
+    uint8_t code;
+    int error;
+  } cases[] = {{1, HTEL_E_REFUSED},      {2, HTEL_E_REFUSED},      {3, HTEL_E_REFUSED},
+               {4, HTEL_E_UNAUTHORIZED}, {5, HTEL_E_UNAUTHORIZED}, {6, HTEL_E_PROTOCOL},
+               {255, HTEL_E_PROTOCOL}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    near_end *near = setup();
+    assert_int_equal(near_open(near), 0);
+    near_run(near, 0);
+    far_connack(&near->far, 0, cases[i].code);
+    near->far.read_limit = near->far.put.count; /* and hangs up */
+    near->far.read_error = HTEL_E_LINK_LOST;
+    near_run(near, 0);
+    assert_int_equal(near_error(near), cases[i].error);
+    assert_false(near->far.is_open);
+    teardown(near);
+  }
+  near_end *near = setup();
+  assert_int_equal(near_open(near), 0);
+  near_run(near, 0);
+  far_connack(&near->far, 0, 0);
+  far_suback(&near->far, HTEL_MQTT_IN_FLIGHT_MAX + 1, 0x80);
+  near_run(near, 0);
+  assert_int_equal(near_error(near), HTEL_E_SUBSCRIBE);
+  teardown(near);
+}
+
+static void test_what_the_transport_says_is_told(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near->far.open_result = HTEL_E_AGAIN;
+  assert_int_equal(near_open(near), HTEL_E_AGAIN);
+  near->far.open_result = HTEL_E_MEMORY;
+  assert_int_equal(near_open(near), HTEL_E_MEMORY);
+  near_run(near, 10);
+  assert_int_equal(near->event_count, 0); /* there was no connection */
+  near->far.open_result = 0;
+  assert_int_equal(near_open(near), 0);
+  near->far.step_result = HTEL_E_TLS_NAME;
+  near_run(near, 10);
+  assert_int_equal(near_error(near), HTEL_E_TLS_NAME);
+  assert_int_equal(near->far.closes, 1);
+  near->far.step_result = 0;
+  near->event_count = 0;
+  near_up(near);
+  teardown(near);
+}
+
+static void test_a_broker_that_says_nothing_is_given_up(void **state) {
+  (void)state;
+  for (unsigned connack = 0; connack < 2; connack++) {
+    near_end *near = setup();
+    near->config.connect_timeout_ms = 7000;
+    near->far.tick_ms = UINT32_MAX - 3000; /* the clock wraps */
+    assert_int_equal(near_open(near), 0);
+    near_run(near, 1000);
+    if (connack) far_connack(&near->far, 0, 0);
+    near_run(near, 5999);
+    assert_int_equal(near->event_count, 0);
+    near_run(near, 1);
+    assert_int_equal(near_error(near), HTEL_E_LINK_SILENT);
+    teardown(near);
+  }
+}
+
+static void test_a_session_that_does_not_fit_is_refused(void **state) {
+  (void)state;
+  near_end *near = setup();
+  static char long_topic[300];
+  memset(long_topic, 'a', sizeof long_topic - 1);
+  htel_link_session session = {.client_id = "d", .will_topic = long_topic};
+  assert_int_equal(near->link->open(near->link->ctx, &session), HTEL_E_TOO_LARGE);
+  session = (htel_link_session){.client_id = "d", .will_topic = "w", .receive_topic = long_topic};
+  assert_int_equal(near->link->open(near->link->ctx, &session), HTEL_E_TOO_LARGE);
+  session = (htel_link_session){.client_id = "d"};
+  assert_int_equal(near->link->open(near->link->ctx, &session), HTEL_E_ARGUMENT);
+  session = (htel_link_session){.client_id = "d", .will_topic = "w", .will_size = 1};
+  assert_int_equal(near->link->open(near->link->ctx, &session), HTEL_E_ARGUMENT);
+  assert_int_equal(near->far.opens, 0);
+  /* The longest that the core makes does fit the smallest window. */
+  static const uint8_t will[32] = {0};
+  char id[37], status[64], receipt[64];
+  memset(id, 'i', 36);
+  id[36] = '\0';
+  snprintf(status, sizeof status, "htel/v1/%s/status", id);
+  snprintf(receipt, sizeof receipt, "htel/v1/%s/receipt", id);
+  session = (htel_link_session){.client_id = id,
+                                .will_topic = status,
+                                .will = will,
+                                .will_size = sizeof will,
+                                .receive_topic = receipt};
+  assert_int_equal(near->link->open(near->link->ctx, &session), 0);
+  teardown(near);
+}
+
+static void test_a_config_that_cannot_work_is_refused(void **state) {
+  (void)state;
+  near_end *near = setup();
+  htel_mqtt mqtt;
+  htel_mqtt_config config = near->config;
+  config.buffer_size--;
+  assert_int_equal(htel_mqtt_init(&mqtt, &config), HTEL_E_ARGUMENT);
+  config = near->config;
+  config.buffer_size = HTEL_MQTT_BUFFER_BYTES(HTEL_MQTT_WINDOW_BYTES_MAX) + 1;
+  assert_int_equal(htel_mqtt_init(&mqtt, &config), HTEL_E_ARGUMENT);
+  config = near->config;
+  config.buffer = NULL;
+  assert_int_equal(htel_mqtt_init(&mqtt, &config), HTEL_E_ARGUMENT);
+  config = near->config;
+  config.transport = NULL;
+  assert_int_equal(htel_mqtt_init(&mqtt, &config), HTEL_E_ARGUMENT);
+  config = near->config;
+  config.tick_ms = NULL;
+  assert_int_equal(htel_mqtt_init(&mqtt, &config), HTEL_E_ARGUMENT);
+  assert_int_equal(htel_mqtt_init(&mqtt, NULL), HTEL_E_ARGUMENT);
+  teardown(near);
+}
+
+/* ---- Publishing -------------------------------------------------------------------------- */
+
+static void test_messages_arrive_whole_and_are_acknowledged_by_token(void **state) {
+  (void)state;
+  static const uint32_t sizes[] = {0, 1, 100, 226, 227, 228, 5000, 61440};
+  near_end *near = setup();
+  near_up(near);
+  for (uint32_t i = 0; i < 8; i++) {
+    uint32_t token = i % 2 == 0 ? i : 0xfffffff0u + i;
+    assert_int_equal(near_publish(near, token, sizes[i]), 0);
+    near_run(near, 0);
+    far_packet packet;
+    assert_true(far_take(&near->far, &packet));
+    uint16_t id = near_check_publish(&packet, token, sizes[i]);
+    near->event_count = 0;
+    far_puback(&near->far, id);
+    near_run(near, 0);
+    assert_int_equal(near->event_count, 1);
+    assert_int_equal(near->events[0].kind, HTEL_LINK_ACKED);
+    assert_int_equal(near->events[0].token, token);
+  }
+  teardown(near);
+}
+
+static void test_small_messages_of_one_poll_go_in_one_write(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  unsigned writes = near->far.writes;
+  for (uint32_t token = 1; token <= 4; token++) assert_int_equal(near_publish(near, token, 20), 0);
+  assert_int_equal(near->far.writes, writes);
+  assert_int_equal(near->link->wait_ms(near->link->ctx), 0);
+  near_run(near, 0);
+  assert_int_equal(near->far.writes, writes + 1);
+  far_packet packet;
+  for (uint32_t token = 1; token <= 4; token++) {
+    assert_true(far_take(&near->far, &packet));
+    near_check_publish(&packet, token, 20);
+  }
+  teardown(near);
+}
+
+static void test_a_message_that_does_not_fit_the_window_keeps_the_next_one_waiting(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  near->far.write_limit = near->far.got.count + 100;
+  assert_int_equal(near_publish(near, 1, 1000), 0);
+  assert_int_equal(near_publish(near, 2, 1), HTEL_E_AGAIN);
+  near_run(near, 2000);
+  assert_int_equal(near_publish(near, 2, 1), HTEL_E_AGAIN);
+  near->far.write_limit = FAR_ALL;
+  near_run(near, 2000);
+  assert_int_equal(near_publish(near, 2, 1), 0);
+  near_run(near, 0);
+  far_packet packet;
+  assert_true(far_take(&near->far, &packet));
+  near_check_publish(&packet, 1, 1000);
+  assert_true(far_take(&near->far, &packet));
+  near_check_publish(&packet, 2, 1);
+  teardown(near);
+}
+
+/* The window may have room while a payload is not all in: it is refilled at the next turn. */
+static void test_no_message_gets_between_the_pieces_of_another(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  assert_int_equal(near_publish(near, 1, 60000), 0);
+  htel_link_event event;
+  size_t before = near->far.got.count;
+  near->link->next(near->link->ctx, &event);
+  assert_in_range(near->far.got.count - before, 1, 30000); /* its share of one call */
+  assert_int_equal(near_publish(near, 2, 5), HTEL_E_AGAIN);
+  near_run(near, 0);
+  far_packet packet;
+  assert_true(far_take(&near->far, &packet));
+  near_check_publish(&packet, 1, 60000);
+  teardown(near);
+}
+
+static void test_as_many_in_flight_as_the_table_holds_in_any_order(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  uint16_t ids[HTEL_MQTT_IN_FLIGHT_MAX];
+  far_packet packet;
+  for (uint32_t i = 0; i < HTEL_MQTT_IN_FLIGHT_MAX; i++) {
+    assert_int_equal(near_publish(near, 100 + i, 10), 0);
+    near_run(near, 0);
+    assert_true(far_take(&near->far, &packet));
+    ids[i] = near_check_publish(&packet, 100 + i, 10);
+    for (uint32_t j = 0; j < i; j++) assert_int_not_equal(ids[i], ids[j]);
+  }
+  assert_int_equal(near_publish(near, 200, 10), HTEL_E_AGAIN);
+  expect_nothing(near);
+  for (uint32_t i = 0; i < HTEL_MQTT_IN_FLIGHT_MAX; i++) { /* 7 and 24 have no common factor */
+    uint32_t at = i * 7 % HTEL_MQTT_IN_FLIGHT_MAX;
+    far_puback(&near->far, ids[at]);
+    near->event_count = 0;
+    near_run(near, 0);
+    assert_int_equal(near->events[0].token, 100 + at);
+    assert_int_equal(near_publish(near, 200 + i, 10), 0);
+  }
+  assert_int_equal(near_publish(near, 300, 10), HTEL_E_AGAIN);
+  teardown(near);
+}
+
+/* A broker that throttles gives no PUBACK at all; one that repeats gives two. */
+static void test_acknowledgements_may_be_lost_late_and_doubled(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  far_packet packet;
+  uint16_t ids[600];
+  for (unsigned i = 0; i < 600; i++) { /* published again and again, and no PUBACK */
+    assert_int_equal(near_publish(near, 9, 10), 0);
+    near_run(near, 0);
+    assert_true(far_take(&near->far, &packet));
+    ids[i] = near_check_publish(&packet, 9, 10);
+    if (i > 0) assert_int_not_equal(ids[i], ids[i - 1]);
+  }
+  for (unsigned i = 500; i < 599; i++) far_puback(&near->far, ids[i]); /* for the earlier times */
+  near_run(near, 0);
+  assert_int_equal(near->event_count, 0);
+  for (unsigned i = 0; i < 3; i++) far_puback(&near->far, ids[599]);
+  near_run(near, 0);
+  assert_int_equal(near->event_count, 1);
+  assert_int_equal(near->events[0].token, 9);
+  teardown(near);
+}
+
+static void test_a_full_table_without_acknowledgements_is_the_end(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  for (uint32_t i = 0; i < HTEL_MQTT_IN_FLIGHT_MAX; i++) {
+    assert_int_equal(near_publish(near, i + 1, 1), 0);
+    near_run(near, 0);
+  }
+  for (unsigned i = 0; i < 8; i++) {
+    near_run(near, 10000);
+    far_pingresp(&near->far); /* it is alive */
+  }
+  assert_int_equal(near->event_count, 0);
+  near_run(near, 10000);
+  assert_int_equal(near_error(near), HTEL_E_LINK_SILENT);
+  teardown(near);
+}
+
+static void test_a_message_that_goes_away_in_the_middle_ends_the_connection(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  near->far.write_limit = near->far.got.count + 50;
+  assert_int_equal(near_publish(near, 1, 1000), 0);
+  near_run(near, 100);
+  near->gone = 1;
+  near->far.write_limit = FAR_ALL;
+  near_run(near, 1000);
+  assert_int_equal(near_error(near), HTEL_E_CLOSED);
+  assert_false(near->far.is_open);
+  near->event_count = 0;
+  near_up(near);
+  assert_int_equal(near_publish(near, 1, 10), HTEL_E_CLOSED); /* at once */
+  near_run(near, 0);
+  assert_int_equal(near_error(near), HTEL_E_CLOSED);
+  teardown(near);
+}
+
+static void test_messages_too_large_end_the_connection(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  assert_int_equal(near_publish(near, 1, 61441), HTEL_E_TOO_LARGE);
+  near_run(near, 0);
+  assert_int_equal(near_error(near), HTEL_E_TOO_LARGE);
+  teardown(near);
+}
+
+/* ---- Receiving --------------------------------------------------------------------------- */
+
+static void test_received_messages_are_told_and_acknowledged(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  uint8_t payload[513];
+  memset(payload, 0xa5, sizeof payload);
+  far_publish(&near->far, 0x1234, payload, 512);
+  far_publish(&near->far, 2, payload, 513); /* longer than the core takes: dropped, acknowledged */
+  far_publish(&near->far, 0, payload, 0);
+  far_publish(&near->far, 3, payload, 5);
+  near_run(near, 0);
+  assert_int_equal(near->event_count, 3);
+  assert_int_equal(near->events[0].size, 512);
+  assert_int_equal(near->events[1].size, 0);
+  assert_int_equal(near->events[2].size, 5);
+  assert_memory_equal(near->messages[2], payload, 5);
+  near_run(near, 12000);
+  expect_puback(near, 0x1234);
+  expect_puback(near, 2);
+  expect_puback(near, 3);
+  expect_nothing(near);
+  teardown(near);
+}
+
+static void test_acknowledgements_wait_for_company_but_not_for_long(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  far_publish(&near->far, 1, "r", 1);
+  near_run(near, 10000);
+  expect_nothing(near);
+  unsigned writes = near->far.writes;
+  assert_int_equal(near_publish(near, 1, 10), 0);
+  near_run(near, 0);
+  assert_int_equal(near->far.writes, writes + 1);
+  expect_puback(near, 1);
+  expect_head(near, 0x32);
+  far_publish(&near->far, 2, "r", 1);
+  near_run(near, 11999);
+  expect_nothing(near);
+  near_run(near, 1);
+  expect_puback(near, 2);
+  for (uint16_t id = 3; id <= 6; id++) far_publish(&near->far, id, "r", 1);
+  near_run(near, 0);
+  for (uint16_t id = 3; id <= 6; id++) expect_puback(near, id);
+  teardown(near);
+}
+
+static void test_more_receipts_than_can_be_acknowledged_have_to_wait(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  near->far.write_limit = near->far.got.count + 30;
+  assert_int_equal(near_publish(near, 1, 3000), 0); /* nothing else can go before its end */
+  for (uint16_t id = 1; id <= 40; id++) far_publish(&near->far, id, &id, 2);
+  near_run(near, 5000);
+  assert_int_equal(near->event_count, HTEL_MQTT_ACKS_MAX);
+  near->far.write_limit = FAR_ALL;
+  near_run(near, 0);
+  assert_int_equal(near->event_count, 40);
+  far_packet packet;
+  assert_true(far_take(&near->far, &packet));
+  near_check_publish(&packet, 1, 3000);
+  near_run(near, 12000);
+  for (uint16_t id = 1; id <= 40; id++) expect_puback(near, id);
+  teardown(near);
+}
+
+static void test_a_message_before_suback_is_acknowledged_and_not_told(void **state) {
+  (void)state;
+  near_end *near = setup();
+  assert_int_equal(near_open(near), 0);
+  far_connack(&near->far, 0, 0);
+  far_publish(&near->far, 5, "r", 1);
+  far_suback(&near->far, HTEL_MQTT_IN_FLIGHT_MAX + 1, 0);
+  near_run(near, 13000);
+  assert_int_equal(near->event_count, 1);
+  assert_int_equal(near->events[0].kind, HTEL_LINK_UP);
+  expect_head(near, 0x10);
+  expect_head(near, 0x82);
+  expect_puback(near, 5);
+  teardown(near);
+}
+
+/* ---- Keep-alive ---------------------------------------------------------------------------- */
+
+static void test_silence_is_asked_about_and_then_taken_for_the_end(void **state) {
+  (void)state;
+  static const uint32_t starts[] = {1000, UINT32_MAX - 70000};
+  for (unsigned i = 0; i < 2; i++) {
+    near_end *near = setup();
+    near->far.tick_ms = starts[i];
+    near_up(near);
+    near_run(near, 59999);
+    expect_nothing(near);
+    near_run(near, 1);
+    expect_head(near, 0xc0);
+    near_run(near, 29999);
+    expect_nothing(near); /* it asks once */
+    assert_int_equal(near->event_count, 0);
+    unsigned polls = near_run(near, 1);
+    assert_int_equal(near_error(near), HTEL_E_LINK_SILENT);
+    assert_true(polls < 10);
+    teardown(near);
+  }
+}
+
+static void test_answers_keep_the_connection_for_ever(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  for (unsigned i = 0; i < 100; i++) {
+    unsigned polls = near_run(near, 60000);
+    expect_head(near, 0xc0);
+    assert_true(polls < 80); /* about one a second: it sleeps */
+    far_pingresp(&near->far);
+  }
+  assert_int_equal(near->event_count, 0);
+  teardown(near);
+}
+
+static void test_a_broker_that_only_takes_is_noticed(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  unsigned published = 0;
+  uint32_t began = near->far.tick_ms;
+  while (near->event_count == 0) {
+    if (near->mqtt.in_flight < 0xffff) assert_int_equal(near_publish(near, ++published, 50), 0);
+    near_run(near, 7000);
+  }
+  assert_int_equal(near_error(near), HTEL_E_LINK_SILENT);
+  assert_true(near->far.tick_ms - began < 97000);
+  teardown(near);
+}
+
+static void test_a_broker_that_only_talks_is_still_pinged(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  for (unsigned i = 0; i < 12; i++) {
+    near_run(near, 10000);
+    far_publish(&near->far, 0, "r", 1);
+  }
+  expect_head(near, 0xc0);
+  assert_int_equal(near_count(near, HTEL_LINK_DOWN), 0);
+  teardown(near);
+}
+
+/* ---- Ending ---------------------------------------------------------------------------------- */
+
+static void test_close_says_disconnect_after_the_last_acknowledgement(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  assert_int_equal(near_publish(near, 1, 10), 0);
+  far_publish(&near->far, 77, "r", 1);
+  near_run(near, 0);
+  near->far.close_steps = 3;
+  near->link->close(near->link->ctx);
+  near->link->close(near->link->ctx);
+  assert_int_equal(near_publish(near, 2, 10), HTEL_E_CLOSED);
+  near_run(near, 500);
+  far_packet packet;
+  assert_true(far_take(&near->far, &packet));
+  uint16_t id = near_check_publish(&packet, 1, 10);
+  expect_puback(near, 77);
+  expect_nothing(near);
+  far_puback(&near->far, id);
+  near_run(near, 0);
+  expect_head(near, 0xe0);
+  near_run(near, 5000);
+  assert_int_equal(near_error(near), 0);
+  assert_int_equal(near_count(near, HTEL_LINK_ACKED), 1);
+  assert_true(near->far.orderly);
+  near->event_count = 0;
+  near_up(near);
+  teardown(near);
+}
+
+static void test_close_does_not_wait_for_ever(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  assert_int_equal(near_publish(near, 1, 10), 0);
+  near_run(near, 0);
+  expect_head(near, 0x32);
+  near->link->close(near->link->ctx); /* the PUBACK never comes */
+  near_run(near, 1999);
+  expect_nothing(near);
+  near_run(near, 1001);
+  expect_head(near, 0xe0);
+  assert_int_equal(near_error(near), 0);
+  teardown(near);
+
+  near = setup();
+  near_up(near);
+  near->far.write_limit = near->far.got.count;
+  assert_int_equal(near_publish(near, 1, 1000), 0);
+  near->link->close(near->link->ctx); /* the stream takes nothing */
+  near_run(near, 6000);
+  assert_int_equal(near_error(near), 0);
+  assert_false(near->far.orderly);
+  teardown(near);
+}
+
+static void test_close_before_up_ends_at_once(void **state) {
+  (void)state;
+  for (unsigned stage = 0; stage < 3; stage++) {
+    near_end *near = setup();
+    near->link->close(near->link->ctx); /* nothing to close */
+    near->far.step_result = stage == 0 ? HTEL_E_AGAIN : 0;
+    assert_int_equal(near_open(near), 0);
+    if (stage == 2) far_connack(&near->far, 0, 0);
+    near_run(near, 0);
+    near->link->close(near->link->ctx);
+    near_run(near, 0);
+    assert_int_equal(near_error(near), 0);
+    assert_false(near->far.is_open);
+    teardown(near);
+  }
+}
+
+static void test_a_loss_while_closing_is_no_error(void **state) {
+  (void)state;
+  near_end *near = setup();
+  near_up(near);
+  assert_int_equal(near_publish(near, 1, 10), 0);
+  near->link->close(near->link->ctx);
+  near->far.read_limit = near->far.read;
+  near->far.read_error = HTEL_E_LINK_LOST;
+  near_run(near, 100);
+  assert_int_equal(near_error(near), 0);
+  teardown(near);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_up_comes_after_suback_and_subscribe_after_connack),
+      cmocka_unit_test(test_without_a_receive_topic_connack_is_enough),
+      cmocka_unit_test(test_refusals_have_their_own_errors),
+      cmocka_unit_test(test_what_the_transport_says_is_told),
+      cmocka_unit_test(test_a_broker_that_says_nothing_is_given_up),
+      cmocka_unit_test(test_a_session_that_does_not_fit_is_refused),
+      cmocka_unit_test(test_a_config_that_cannot_work_is_refused),
+      cmocka_unit_test(test_messages_arrive_whole_and_are_acknowledged_by_token),
+      cmocka_unit_test(test_small_messages_of_one_poll_go_in_one_write),
+      cmocka_unit_test(test_a_message_that_does_not_fit_the_window_keeps_the_next_one_waiting),
+      cmocka_unit_test(test_no_message_gets_between_the_pieces_of_another),
+      cmocka_unit_test(test_as_many_in_flight_as_the_table_holds_in_any_order),
+      cmocka_unit_test(test_acknowledgements_may_be_lost_late_and_doubled),
+      cmocka_unit_test(test_a_full_table_without_acknowledgements_is_the_end),
+      cmocka_unit_test(test_a_message_that_goes_away_in_the_middle_ends_the_connection),
+      cmocka_unit_test(test_messages_too_large_end_the_connection),
+      cmocka_unit_test(test_received_messages_are_told_and_acknowledged),
+      cmocka_unit_test(test_acknowledgements_wait_for_company_but_not_for_long),
+      cmocka_unit_test(test_more_receipts_than_can_be_acknowledged_have_to_wait),
+      cmocka_unit_test(test_a_message_before_suback_is_acknowledged_and_not_told),
+      cmocka_unit_test(test_silence_is_asked_about_and_then_taken_for_the_end),
+      cmocka_unit_test(test_answers_keep_the_connection_for_ever),
+      cmocka_unit_test(test_a_broker_that_only_takes_is_noticed),
+      cmocka_unit_test(test_a_broker_that_only_talks_is_still_pinged),
+      cmocka_unit_test(test_close_says_disconnect_after_the_last_acknowledgement),
+      cmocka_unit_test(test_close_does_not_wait_for_ever),
+      cmocka_unit_test(test_close_before_up_ends_at_once),
+      cmocka_unit_test(test_a_loss_while_closing_is_no_error),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
