@@ -94,6 +94,7 @@ struct htel {
   uint16_t frame_bytes_max;
   void *zip;
   size_t zip_bytes;
+  uint8_t zip_rest; /* waveform frames that zlib will not be tried on */
   delivery delivery;
   htel_stats stats;
   /* flush and close */

@@ -4,6 +4,7 @@
 #include "frame.h"
 #include "zip.h"
 
+#define ZIP_REST_FRAMES 7u /* waveform frames that zlib is not tried on after it did not pay */
 #define ANCHORS_WAITING_MAX ((uint8_t)(sizeof((htel *)0)->anchors / sizeof(htel_anchor)))
 
 void pack_anchor(htel *tel) {
@@ -43,6 +44,57 @@ static uint8_t *make_room(htel *tel, uint8_t frame_class, uint32_t size) {
   }
 }
 
+/* Anchors and loss records that fit come along; bytes that they add at most. */
+static uint32_t take_company(htel *tel, frame_parts *parts, htel_loss losses[LOSS_ENTRIES],
+                             uint32_t room, bool with_losses) {
+  uint32_t fit = room / FRAME_ANCHOR_BYTES_MAX;
+  parts->anchors = tel->anchors;
+  parts->anchor_count = (uint16_t)(tel->anchor_count < fit ? tel->anchor_count : fit);
+  uint32_t bytes = parts->anchor_count * FRAME_ANCHOR_BYTES_MAX;
+  fit = (room - bytes) / FRAME_LOSS_BYTES_MAX;
+  if (fit > LOSS_ENTRIES) fit = LOSS_ENTRIES;
+  parts->losses = losses;
+  if (with_losses)
+    parts->loss_count = loss_take(&tel->losses, parts->sequence, losses, (uint16_t)fit);
+  return bytes + parts->loss_count * FRAME_LOSS_BYTES_MAX;
+}
+
+/* Has zlib try its luck, straight into the frame's place or just behind it: frame_encode moves it
+ * down. Waveforms seldom deflate, and trying costs more than all else: after a failure it rests. */
+static void compress(htel *tel, frame_parts *parts, uint8_t *out) {
+  if (tel->zip == NULL || parts->data_bytes == 0) return;
+  bool waveform = parts->frame_class == HTEL_CLASS_WAVEFORM;
+  if (waveform && tel->zip_rest > 0) {
+    tel->zip_rest--;
+    return;
+  }
+  uint8_t *to = out + FRAME_ENVELOPE_BYTES_MAX;
+  size_t zipped =
+      zip_blocks(tel->zip, tel->zip_bytes, tel->channels, tel->channel_count, parts->data,
+                 parts->data_bytes, to, parts->data_bytes, &parts->data_size);
+  if (waveform && zipped == 0) tel->zip_rest = ZIP_REST_FRAMES;
+  if (zipped == 0) return;
+  parts->coding = 1;
+  parts->data = to;
+  parts->data_bytes = zipped;
+}
+
+/* The frame cannot stay: as if it had been evicted at once. */
+static void drop(htel *tel, const outbox_entry *entry) {
+  loss_evicted(&tel->losses, entry);
+  loss_returned(&tel->losses, entry->sequence);
+  tel->stats.frames_evicted++;
+  tel->stats.readings_evicted += entry->readings;
+}
+
+static void keep(htel *tel, const outbox_entry *entry, uint16_t anchor_count) {
+  outbox_commit(&tel->outbox, entry);
+  tel->stats.payload_bytes += entry->size;
+  for (uint16_t i = anchor_count; i < tel->anchor_count; i++)
+    tel->anchors[i - anchor_count] = tel->anchors[i];
+  tel->anchor_count = (uint8_t)(tel->anchor_count - anchor_count);
+}
+
 static void pack_frame(htel *tel, uint8_t frame_class, bool with_losses) {
   const batch_frame *f = &tel->batch.frames[frame_class];
   htel_loss losses[LOSS_ENTRIES];
@@ -55,22 +107,12 @@ static void pack_frame(htel *tel, uint8_t frame_class, bool with_losses) {
                        .data = f->blocks,
                        .data_bytes = f->used};
   uint32_t size = FRAME_ENVELOPE_BYTES_MAX + f->used;
-  if (frame_class == HTEL_CLASS_ALARM) {
-    uint32_t room = tel->frame_bytes_max - size;
-    uint32_t fit = room / FRAME_ANCHOR_BYTES_MAX;
-    parts.anchors = tel->anchors;
-    parts.anchor_count = (uint16_t)(tel->anchor_count < fit ? tel->anchor_count : fit);
-    room -= parts.anchor_count * FRAME_ANCHOR_BYTES_MAX;
-    fit = room / FRAME_LOSS_BYTES_MAX;
-    if (fit > LOSS_ENTRIES) fit = LOSS_ENTRIES;
-    parts.losses = losses;
-    if (with_losses)
-      parts.loss_count = loss_take(&tel->losses, parts.sequence, losses, (uint16_t)fit);
-    size += parts.anchor_count * FRAME_ANCHOR_BYTES_MAX + parts.loss_count * FRAME_LOSS_BYTES_MAX;
-  }
+  if (frame_class == HTEL_CLASS_ALARM)
+    size += take_company(tel, &parts, losses, tel->frame_bytes_max - size, with_losses);
   if (f->used == 0 && parts.anchor_count == 0 && parts.loss_count == 0) return;
-  tel->sequence_next++;
 
+  tel->sequence_next++;
+  tel->stats.frames_closed++;
   outbox_entry entry = {.sequence = parts.sequence,
                         .ordinal = tel->ordinal_next[frame_class]++,
                         .readings = f->readings,
@@ -81,40 +123,20 @@ static void pack_frame(htel *tel, uint8_t frame_class, bool with_losses) {
   uint8_t *out = make_room(tel, frame_class, size);
   int bytes = HTEL_E_FULL;
   if (out != NULL) {
-    size_t zipped = 0;
-    if (tel->zip != NULL && f->used > 0) {
-      /* Straight to its place, or just behind it; frame_encode moves it down. */
-      uint8_t *to = out + FRAME_ENVELOPE_BYTES_MAX;
-      zipped = zip_blocks(tel->zip, tel->zip_bytes, tel->channels, tel->channel_count, f->blocks,
-                          f->used, to, f->used, &parts.data_size);
-      if (zipped > 0) {
-        parts.coding = 1;
-        parts.data = to;
-        parts.data_bytes = zipped;
-      }
-    }
+    compress(tel, &parts, out);
     bytes = frame_encode(&parts, out, size);
   }
-  tel->stats.frames_closed++;
-  if (bytes < 0) { /* no room for it: as if evicted */
-    loss_evicted(&tel->losses, &entry);
-    loss_returned(&tel->losses, entry.sequence);
-    tel->stats.frames_evicted++;
-    tel->stats.readings_evicted += entry.readings;
+  if (bytes < 0) {
+    drop(tel, &entry);
     return;
   }
   entry.size = (uint32_t)bytes;
-  outbox_commit(&tel->outbox, &entry);
-  tel->stats.payload_bytes += entry.size;
-  for (uint16_t i = parts.anchor_count; i < tel->anchor_count; i++)
-    tel->anchors[i - parts.anchor_count] = tel->anchors[i];
-  tel->anchor_count = (uint8_t)(tel->anchor_count - parts.anchor_count);
+  keep(tel, &entry, parts.anchor_count);
 }
 
 void pack_class(htel *tel, uint8_t frame_class, bool with_losses) {
   bool all;
-  do { /* each round empties at least one column: batch_flush fits any single one into an empty
-          frame */
+  do { /* each round empties at least one column: any single one fits into an empty frame */
     all = batch_flush(&tel->batch, frame_class);
     pack_frame(tel, frame_class, with_losses);
     batch_taken(&tel->batch, frame_class);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# coverage.sh SOURCE BUILD GCOV - runs the tests of a coverage build and prints the lines reached, by file.
+# coverage.sh SOURCE BUILD GCOV - runs the tests of a coverage build and prints the lines reached,
+# by file.
 set -euo pipefail
 source=$1 build=$2 gcov=$3
 cd "$build"

@@ -10,9 +10,10 @@
 #     m4, m4-zlib         Cortex-M4 at -Os; flash by stage, and its limit
 #   tests/run.sh --fast   release alone
 #
-# Installs Debian packages that are missing first (examples/install.sh). The last line is
-# `N passed, N failed`: tests, and builds counted as one each. The exit status is 0 when none failed.
-# HEALTHTEL_SHARED names a folder with a corpus of recordings; default: ../shared, where it exists.
+# Installs Debian packages that are missing first (examples/install.sh). The last line is `N
+# passed, N failed`: tests, and builds counted as one each. The exit status is 0 when none failed.
+# HEALTHTEL_SHARED names a folder with a corpus of recordings; default: ../shared, where it
+# exists.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 

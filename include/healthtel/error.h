@@ -34,7 +34,7 @@ extern "C" {
   X(HTEL_E_REFUSED, -42, "the broker refused the session: check client id and permissions")       \
   X(HTEL_E_UNAUTHORIZED, -43, "the broker does not accept this device's certificate or id")       \
   X(HTEL_E_LINK_LOST, -44, "the connection was lost")                                             \
-  X(HTEL_E_LINK_SILENT, -45, "the broker has been silent for 1.5 keep-alives: taken for gone")    \
+  X(HTEL_E_LINK_SILENT, -45, "the broker is silent, in the handshake or for 1.5 keep-alives")     \
   X(HTEL_E_PROTOCOL, -46, "the broker broke the MQTT protocol")                                   \
   X(HTEL_E_SUBSCRIBE, -47, "the broker refused the receipt topic: check its access control")      \
   X(HTEL_E_IMPOSTOR, -48, "another process tried to use the connection; it was refused")          \

@@ -13,7 +13,8 @@
  * record and a segment.
  *
  * CONNECT and SUBSCRIBE are encoded in open(), while the texts of the session are there; SUBSCRIBE
- * is held back until CONNACK. (The standard allows to send it at once; AWS IoT Core hangs up then.)
+ * is held back until CONNACK. (The standard allows to send it at once; AWS IoT Core was seen to
+ * hang up then.)
  */
 #include "htel_mqtt.h"
 
@@ -34,8 +35,8 @@
 #define WRITES_MAX 4u
 #define WAIT_MS_MAX 1000u
 
-/* A PUBACK waits so long for something to go with: more than the usual 10 s between frames, less
- * than the 20 s after which brokers that repeat do so. Or until so many wait. */
+/* A PUBACK waits so long for something to go with, more than the usual 10 s between frames, or
+ * until so many wait: fewer than the smallest window that brokers give a client (mosquitto: 20). */
 #define ACK_HOLD_MS 12000u
 #define ACK_HOLD_COUNT 4u
 

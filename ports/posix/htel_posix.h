@@ -21,11 +21,12 @@
  * date). Its uncertainty is the kernel's own bound while something disciplines the clock (NTP,
  * PTP), otherwise HTEL_POSIX_UNSYNC_MS.
  *
- * The boot file holds the boot number and since when boots did not end cleanly, with a checksum. It is
- * replaced whole (written beside, synced, renamed, directory synced), so a power cut leaves the old
- * or the new one. A lock on `<boot_file>.lock` is held while open, and is given up by the kernel
- * when the process dies: two processes with one identity are refused. A file that does not read
- * back right is an error and stays as it is: beginning again at 0 would give frame keys twice. */
+ * The boot file holds the boot number and since when boots did not end cleanly, with a checksum. It
+ * is replaced whole (written beside, synced, renamed, directory synced), so a power cut leaves the
+ * old or the new one. A lock on `<boot_file>.lock` is held while open, and is given up by the
+ * kernel when the process dies: two processes with one identity are refused. A file that does not
+ * read back right is an error and stays as it is: beginning again at 0 would give frame keys twice.
+ */
 #ifndef HTEL_POSIX_H
 #define HTEL_POSIX_H
 

@@ -4,10 +4,10 @@
  *     healthtel-boot 1 00000000000000000042 00000000000000000041 9f2c11aa\n
  *     magic   format   number, 20 digits    first unclean boot   CRC-32 of all before it
  *
- * The second number is that of the first boot since the last one that ended cleanly: from boot_begin() on
- * this boot itself, or one before it that was cut off too; 0 after boot_end(). Who finds one at the start
- * knows that all boots from there on were cut off. The line has one length and one spelling, so
- * anything else is damage. */
+ * The second number is that of the first boot since the last one that ended cleanly: from
+ * boot_begin() on this boot itself, or one before it that was cut off too; 0 after boot_end(). Who
+ * finds one at the start knows that all boots from there on were cut off. The line has one length
+ * and one spelling, so anything else is damage. */
 #ifndef HTEL_POSIX_BOOT_H
 #define HTEL_POSIX_BOOT_H
 

@@ -4,7 +4,7 @@
 #include "bench.h"
 
 #define OUTBOX_BYTES 32768u
-#define RING_BYTES 4096u
+#define RING_BYTES 2048u /* the default */
 
 int bench_memory_get(bench_memory *memory) {
   static const htel_channel channels[] = {

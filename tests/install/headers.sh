@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# headers.sh CC CXX INCLUDE_DIR... - every header of these directories compiles alone, included twice,
-# as C11 and as C++17, with the project's warnings as errors.
+# headers.sh CC CXX INCLUDE_DIR... - every header of these directories compiles alone, included
+# twice, as C11 and as C++17, with the project's warnings as errors.
 set -uo pipefail
 cc=$1 cxx=$2
 shift 2

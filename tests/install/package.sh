@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # package.sh SOURCE BUILD CC CXX - the first program of README.md against the installed tree.
 #
-# Installs, moves the tree elsewhere (a package must not know where it was built), builds the program in C11
-# and C++17 with CMake and with pkg-config, and runs all four: with no broker there they must say so and
-# end, with a broker they must deliver.
+# Installs, moves the tree elsewhere (a package must not know where it was built), builds the
+# program in C11 and C++17 with CMake and with pkg-config, and runs all four: with no broker there
+# they must say so and end, with a broker they must deliver.
 set -euo pipefail
 source=$1 build=$2 cc=$3 cxx=$4
 dir=$(mktemp -d)

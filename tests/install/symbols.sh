@@ -41,5 +41,6 @@ if [ -n "$writable" ]; then
   printf 'Core objects with writable static data (object, section, size):\n%s\n' "$writable"
   status=1
 fi
-[ $status -ne 0 ] || echo "$("$nm" "$archive" 2>/dev/null | grep -c '^[^ ]*:$') objects: nothing foreign, no static data"
+objects=$("$nm" "$archive" 2>/dev/null | grep -c '^[^ ]*:$')
+[ $status -ne 0 ] || echo "$objects objects: nothing foreign, no static data"
 exit $status

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# test_cat.sh MONITOR CAT INGEST RECORDING SHARED - what htel-monitor plays into a file, htel-cat and htel-ingest give back.
-# SHARED is a directory with a corpus of recordings, or missing: then RECORDING alone is played.
+# test_cat.sh MONITOR CAT INGEST RECORDING SHARED - what htel-monitor plays into a file, htel-cat
+# and htel-ingest give back. SHARED is a directory with a corpus of recordings, or missing: then
+# RECORDING alone is played.
 set -uo pipefail
 monitor=$1 cat=$2 ingest=$3 recording=$4 shared=${HEALTHTEL_SHARED:-$5}
 work=$(mktemp -d)

@@ -3,8 +3,8 @@
 # test_corpus.sh - every recording through the real broker into the real database, and through
 # a file and htel-cat back into the same CSV.
 #
-# Plays the recordings of the corpus ($HEALTHTEL_SHARED/corpus) where it is there, else the one that is
-# shipped. Each is one device; all share a broker and an ingest. Passes when every value,
+# Plays the recordings of the corpus ($HEALTHTEL_SHARED/corpus) where it is there, else the one
+# that is shipped. Each is one device; all share a broker and an ingest. Passes when every value,
 # quality and time is as recorded, once.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

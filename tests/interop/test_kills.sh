@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # test_kills.sh [SEED] - mosquitto killed three times, the ingest three times, at random moments.
 #
-# One device plays an ECG and two synthetic recordings at ten times their speed. The broker has its default
-# settings, so SIGKILL makes it forget what it acknowledged. The ingest waits between commit and receipt, and one of
-# its deaths is put into that gap. Passes when every reading is stored once and the audit finds no hole.
+# One device plays an ECG and two synthetic recordings at ten times their speed. The broker has
+# its default settings, so SIGKILL makes it forget what it acknowledged. The ingest waits between
+# commit and receipt, and one of its deaths is put into that gap. Passes when every reading is
+# stored once and the audit finds no hole.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../examples/lib.sh"
@@ -15,7 +16,10 @@ echo "kills: seed $seed"
 kills=${HEALTHTEL_KILLS:-3} # of each
 seconds=$((kills * 70))     # of signal
 
-pause_random() { sleep "$(awk -v r="$RANDOM" -v from="$1" -v to="$2" 'BEGIN { print from + (to - from) * r / 32768 }')"; }
+# pause_random FROM TO: that many seconds
+pause_random() {
+  sleep "$(awk -v r="$RANDOM" -v from="$1" -v to="$2" 'BEGIN { print from + (to - from) * r / 32768 }')"
+}
 
 stored_frames() { sqlite3 -readonly "$db" 'select count(*) from frames' 2>/dev/null || echo 0; }
 

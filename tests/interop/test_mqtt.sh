@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # test_mqtt.sh - htel-monitor --link mqtt against mosquitto with mutual TLS, and htel-ingest.
 #
-# First a minute of ECG and a synthetic patient in real order at six times their speed, the broker killed
-# and restarted in the middle; then the ECG as fast as it goes, which measures the link. Passes when
-# every reading is stored once and the audit finds no hole. Last, what must fail: a broker of another
-# authority, a port where nobody listens, a name that is not; each with its own error.
+# First a minute of ECG and a synthetic patient in real order at six times their speed, the broker
+# killed and restarted in the middle; then the ECG as fast as it goes, which measures the link.
+# Passes when every reading is stored once and the audit finds no hole. Last, what must fail: a
+# broker of another authority, a port where nobody listens, a name that is not; each with its own
+# error.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../examples/lib.sh"
@@ -66,8 +67,8 @@ say "mqtt-1 connected $connects times"
 fails() {
   local code=$1
   shift
-  "$build/htel-monitor" "$@" --link "$link" --duration 1 --speed max --close-timeout 1 --quiet \
-    --backoff 100:200 --summary "$work/fails.json" 2>/dev/null &&
+  "$build/htel-monitor" "$@" --link "$link" --duration 1 --speed max --connect-timeout 1 --quiet \
+    --close-timeout 3 --backoff 100:200 --summary "$work/fails.json" 2>/dev/null &&
     { say "$code: delivered"; return 1; }
   grep -q "\"$code\"" "$work/fails.json" && return 0
   say "$code expected: $(grep -o '"last_error":[^,]*' "$work/fails.json")"

@@ -311,3 +311,35 @@ uint16_t near_check_publish(const far_packet *packet, uint32_t token, uint32_t s
     assert_int_equal(packet->body[head + 2 + i], near_pattern(token, i));
   return (uint16_t)(packet->body[head] << 8 | packet->body[head + 1]);
 }
+
+/* ---- In short ---------------------------------------------------------------------- */
+
+near_end *near_new(uint64_t seed) {
+  near_end *near = calloc(1, sizeof *near);
+  assert_non_null(near);
+  near_init(near, seed);
+  return near;
+}
+
+void near_delete(near_end *near) {
+  near_free(near);
+  free(near);
+}
+
+void near_expect_head(near_end *near, uint8_t head) {
+  far_packet packet;
+  assert_true(far_take(&near->far, &packet));
+  assert_int_equal(packet.head, head);
+}
+
+void near_expect_puback(near_end *near, uint16_t id) {
+  far_packet packet;
+  assert_true(far_take(&near->far, &packet));
+  assert_int_equal(packet.head, 0x40);
+  assert_int_equal(packet.body[0] << 8 | packet.body[1], id);
+}
+
+void near_expect_nothing(near_end *near) {
+  far_packet packet;
+  assert_false(far_take(&near->far, &packet));
+}

@@ -99,4 +99,13 @@ uint8_t near_pattern(uint32_t token, uint32_t offset);
 /* A PUBLISH of `token` as the far end got it; its packet id. Asserts that all is right. */
 uint16_t near_check_publish(const far_packet *packet, uint32_t token, uint32_t size);
 
+/* On the heap. */
+near_end *near_new(uint64_t seed);
+void near_delete(near_end *near);
+
+/* The next packet from the client begins so; is a PUBACK for `id`; is not there. */
+void near_expect_head(near_end *near, uint8_t head);
+void near_expect_puback(near_end *near, uint16_t id);
+void near_expect_nothing(near_end *near);
+
 #endif

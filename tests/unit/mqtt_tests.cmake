@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# ports/mqtt: packets, sessions, hostile brokers, the core's promise over it, and its size.
-foreach(name packet session faults hostile)
+# ports/mqtt: packets, sessions, faults, hostile brokers, the core's promise over it, and its size.
+foreach(name packet session ends faults hostile)
   htel_unit_test(mqtt_${name} mqtt_far.c)
   target_link_libraries(test_mqtt_${name} PRIVATE healthtel_mqtt)
 endforeach()

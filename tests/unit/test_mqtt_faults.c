@@ -110,18 +110,6 @@ static void check_conversation(const near_end *near, const broker *b) {
   assert_int_equal(near_error(near), 0);
 }
 
-static near_end *setup(uint64_t seed) {
-  near_end *near = calloc(1, sizeof *near);
-  assert_non_null(near);
-  near_init(near, seed);
-  return near;
-}
-
-static void teardown(near_end *near) {
-  near_free(near);
-  free(near);
-}
-
 static void test_pieces_of_any_size(void **state) {
   (void)state;
   static const size_t pieces[] = {1, 2, 3, 5, 7, 16, 100, FAR_ALL};
@@ -129,7 +117,7 @@ static void test_pieces_of_any_size(void **state) {
   for (size_t r = 0; r < 8; r++)
     for (size_t w = 0; w < 8; w++)
       for (size_t p = 0; p < 3; p++) {
-        near_end *near = setup(r * 100 + w * 10 + p);
+        near_end *near = near_new(r * 100 + w * 10 + p);
         broker b;
         near->far.read_max = pieces[r];
         near->far.write_max = pieces[w];
@@ -137,19 +125,19 @@ static void test_pieces_of_any_size(void **state) {
         assert_true(converse(near, &b, 0));
         check_conversation(near, &b);
         assert_int_equal(b.disconnects, 1);
-        teardown(near);
+        near_delete(near);
       }
 }
 
 /* How many bytes go each way when nothing is in the way. */
 static void measure(size_t *in, size_t *out) {
-  near_end *near = setup(1);
+  near_end *near = near_new(1);
   broker b;
   assert_true(converse(near, &b, 0));
   *in = near->far.put.count;
   *out = near->far.got.count;
   assert_true(*in > 1000 && *out > 1000);
-  teardown(near);
+  near_delete(near);
 }
 
 static void test_a_pause_at_every_byte(void **state) {
@@ -157,20 +145,20 @@ static void test_a_pause_at_every_byte(void **state) {
   size_t in, out;
   measure(&in, &out);
   for (size_t at = 0; at <= in; at++) {
-    near_end *near = setup(at);
+    near_end *near = near_new(at);
     broker b;
     near->far.read_limit = at;
     assert_true(converse(near, &b, 800));
     check_conversation(near, &b);
-    teardown(near);
+    near_delete(near);
   }
   for (size_t at = 0; at <= out; at++) {
-    near_end *near = setup(at);
+    near_end *near = near_new(at);
     broker b;
     near->far.write_limit = at;
     assert_true(converse(near, &b, 800));
     check_conversation(near, &b);
-    teardown(near);
+    near_delete(near);
   }
 }
 
@@ -179,7 +167,7 @@ static void test_an_end_at_every_byte(void **state) {
   size_t in, out;
   measure(&in, &out);
   for (size_t at = 0; at < in + out; at++) {
-    near_end *near = setup(at);
+    near_end *near = near_new(at);
     broker b;
     near->far.read_error = near->far.write_error = HTEL_E_LINK_LOST;
     if (at < in)
@@ -193,7 +181,7 @@ static void test_an_end_at_every_byte(void **state) {
     near->far.read_limit = near->far.write_limit = FAR_ALL;
     assert_true(converse(near, &b, 0));
     check_conversation(near, &b);
-    teardown(near);
+    near_delete(near);
   }
 }
 
@@ -203,11 +191,11 @@ static void test_silence_at_every_byte(void **state) {
   size_t in, out;
   measure(&in, &out);
   for (size_t at = 0; at < in; at += 3) {
-    near_end *near = setup(at);
+    near_end *near = near_new(at);
     broker b;
     near->far.read_limit = at;
     if (!converse(near, &b, UINT32_MAX)) assert_int_equal(near_error(near), HTEL_E_LINK_SILENT);
-    teardown(near);
+    near_delete(near);
   }
 }
 

@@ -13,9 +13,7 @@
 typedef enum stage { GREETING, SUBSCRIBING, UP, PUBLISHED, PUBLISHING } stage;
 
 static near_end *setup(stage at) {
-  near_end *near = calloc(1, sizeof *near);
-  assert_non_null(near);
-  near_init(near, 3);
+  near_end *near = near_new(3);
   if (at >= UP) {
     near_up(near);
   } else {
@@ -27,11 +25,6 @@ static near_end *setup(stage at) {
   if (at >= PUBLISHED) assert_int_equal(near_publish(near, 1, at == PUBLISHED ? 5 : 5000), 0);
   near_run(near, 0);
   return near;
-}
-
-static void teardown(near_end *near) {
-  near_free(near);
-  free(near);
 }
 
 static void test_what_is_out_of_place_ends_the_connection(void **state) {
@@ -75,7 +68,7 @@ static void test_what_is_out_of_place_ends_the_connection(void **state) {
     near_run(near, 0);
     assert_int_equal(near_error(near), HTEL_E_PROTOCOL);
     assert_false(near->far.is_open);
-    teardown(near);
+    near_delete(near);
   }
 }
 
@@ -93,7 +86,7 @@ static void test_a_flood_does_not_hold_the_poll(void **state) {
     assert_true(near->far.reads - reads <= 16 && near->far.reads > reads);
     assert_true(event.kind != HTEL_LINK_DOWN);
   }
-  teardown(near);
+  near_delete(near);
 }
 
 /* What the core relies on, checked after any bytes at all. */
@@ -147,8 +140,7 @@ static void test_any_bytes_at_all(void **state) {
   unsigned downs = 0, ups = 0;
   for (uint64_t seed = 1; seed <= 20000; seed++) {
     test_random random = {seed};
-    near_end *near = calloc(1, sizeof *near);
-    near_init(near, seed);
+    near_end *near = near_new(seed);
     assert_int_equal(near_open(near), 0);
     noise(near, &random, random_below(&random, 4));
     near->far.read_max = 1 + random_below(&random, 20);
@@ -165,7 +157,7 @@ static void test_any_bytes_at_all(void **state) {
     assert_int_equal(near_count(near, HTEL_LINK_DOWN), 1);
     ups += near_count(near, HTEL_LINK_UP) > 0;
     downs += near_error(near) == HTEL_E_PROTOCOL;
-    teardown(near);
+    near_delete(near);
   }
   assert_true(downs > 1000 && ups > 1000);
 }
