@@ -19,7 +19,7 @@ lib_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${build:-$lib_dir/../build}
 keep=${keep:-}
 
-work= certs= db= broker_port= broker_pid= ingest_pid= ingest_log_lines=0
+work= certs= db= broker_port= broker_pid= broker_log_lines=0 ingest_pid= ingest_log_lines=0
 started_pids=()
 
 lib_fail() { echo "${0##*/}: $*" >&2; exit 1; }
@@ -116,11 +116,6 @@ print(s.getsockname()[1])'
 
 process_alive() { kill -0 "$1" 2>/dev/null; }
 
-port_open() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
-# wait_for_port PORT [SECONDS]
-wait_for_port() { wait_until "${2:-10}" port_open "$1"; }
-
 # ---- Certificates ------------------------------------------------------------------------------
 
 # Makes what is missing: authority, broker, ingest and the given devices. certs_make ID...
@@ -141,27 +136,43 @@ device_args() {
 # Starts mosquitto, the first time on a free port, later on the same one and with the state that
 # it saved. Extra configuration lines may be given. broker_start [LINE...]
 broker_start() {
+  local tries=1
+  [ -n "$broker_port" ] || tries=5 # another may take the port before mosquitto does
+  for (( ; tries > 0; tries--)); do
+    [ -n "$broker_port" ] || broker_port=$(free_port)
+    broker_launch "$@"
+    wait_until 10 broker_settled
+    ! broker_running || return 0
+    process_alive "$broker_pid" && tries=1 # it hangs: that is not for want of a port
+    process_kill "$broker_pid"
+    [ "$tries" -eq 1 ] || broker_port=
+  done
+  tail -n 5 "$work/broker.log" >&2
+  lib_fail "the broker did not start"
+}
+
+broker_launch() {
   local dir=$work/broker line
   mkdir -p "$dir"
   chmod 700 "$dir"
-  [ -n "$broker_port" ] || broker_port=$(free_port)
   cp "$lib_dir/mosquitto.acl" "$dir/acl"
   chmod 600 "$dir/acl"
   sed -e "s|@PORT@|$broker_port|; s|@DIR@|$dir|; s|@CERTS@|$certs|; s|@USER@|$(id -un)|" \
     "$lib_dir/mosquitto.conf.in" >"$dir/mosquitto.conf"
   for line in "$@"; do printf '%s\n' "$line" >>"$dir/mosquitto.conf"; done
+  : >>"$work/broker.log"
+  broker_log_lines=$(wc -l <"$work/broker.log")
   PATH=$PATH:/usr/sbin:/sbin mosquitto -c "$dir/mosquitto.conf" \
     >>"$work/broker.log" 2>&1 </dev/null &
   broker_pid=$!
   process_note "$broker_pid"
-  wait_until 10 broker_settled
-  if ! process_alive "$broker_pid"; then
-    tail -n 5 "$work/broker.log" >&2
-    lib_fail "the broker did not start"
-  fi
 }
 
-broker_settled() { port_open "$broker_port" || ! process_alive "$broker_pid"; }
+# By its own word: who listens on the port might be another.
+broker_running() {
+  tail -n +$((broker_log_lines + 1)) "$work/broker.log" | grep -q 'mosquitto version .* running'
+}
+broker_settled() { broker_running || ! process_alive "$broker_pid"; }
 
 broker_stop() { process_end "$broker_pid"; }
 broker_kill() { process_kill "$broker_pid"; }

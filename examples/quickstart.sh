@@ -42,12 +42,13 @@ say() { printf '%s%s==>%s %s\n' "$clear" "$bold" "$plain" "$*"; }
 
 # ---- Build -------------------------------------------------------------------------------------
 
-# A long command with its output in a log; dots show that it is alive.
+# A long command with its output in a log; dots show that it is alive. timeout gives it a process
+# group of its own, so that all of a build ends with us.
 run_long() {
   local what=$1 log=$work/$2.log pid ticks=0
   shift 2
   printf '    %s ' "$what"
-  "$@" >"$log" 2>&1 </dev/null &
+  timeout 1200 "$@" >"$log" 2>&1 </dev/null &
   pid=$!
   process_note "$pid"
   while process_alive "$pid"; do

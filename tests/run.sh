@@ -24,7 +24,7 @@ TEST_S_MAX=300   # and for a test that states no bound of its own
 passed=0 failed=0 child=
 log=$(mktemp) || exit 1
 finish() {
-  [ -z "$child" ] || kill "$child" 2>/dev/null
+  [ -z "$child" ] || { kill "$child" && wait "$child"; } 2>/dev/null
   rm -f "$log"
 }
 trap finish EXIT
@@ -92,7 +92,10 @@ run_tests() { # run_tests PRESET [CTEST OPTION]...
   rm -f "$report"
   say "$1: testing"
   timeout "$TESTS_S_MAX" "${steady[@]}" ctest --preset "$1" --parallel 2 --timeout "$TEST_S_MAX" \
-    --output-junit "$report" "${@:2}" </dev/null
+    --output-junit "$report" "${@:2}" </dev/null &
+  child=$! # in the background, for `wait` lets a signal end us at once
+  wait "$child"
+  child=
   if [ ! -s "$report" ]; then # ctest itself was cut off
     count "$1 tests" 1
     return

@@ -3,6 +3,7 @@
 #include "common/json.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -84,6 +85,16 @@ bool json_add_int(cJSON *object, const char *member, int64_t value) {
   return cJSON_AddRawToObject(object, member, text) != NULL;
 }
 
+/* A new file that is readable by us alone; one left there by a crash goes. */
+static FILE *file_create(const char *path) {
+  unlink(path);
+  int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return NULL;
+  FILE *file = fdopen(fd, "w");
+  if (!file) close(fd);
+  return file;
+}
+
 int json_store(const cJSON *tree, const char *path, char *error, size_t error_size) {
   char *text = cJSON_Print(tree);
   char *beside = NULL;
@@ -92,7 +103,7 @@ int json_store(const cJSON *tree, const char *path, char *error, size_t error_si
     snprintf(error, error_size, "%s: out of memory", path);
     return -1;
   }
-  FILE *file = fopen(beside, "we");
+  FILE *file = file_create(beside);
   bool written = file && fprintf(file, "%s\n", text) > 0;
   if (file && fclose(file) != 0) written = false;
   if (written && rename(beside, path) != 0) written = false;

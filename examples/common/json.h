@@ -22,8 +22,8 @@ const char *json_string(const cJSON *object, const char *member);
 bool json_add_uint(cJSON *object, const char *member, uint64_t value);
 bool json_add_int(cJSON *object, const char *member, int64_t value);
 
-/* Writes the tree to `path` in one piece: a reader sees the old file or the whole new one.
- * 0, or -1 with `error` saying why. */
+/* Writes the tree to `path` in one piece: a reader sees the old file or the whole new one,
+ * which its owner alone may read. 0, or -1 with `error` saying why. */
 int json_store(const cJSON *tree, const char *path, char *error, size_t error_size);
 
 #endif

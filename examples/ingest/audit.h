@@ -12,7 +12,8 @@
  *     unexplained                  x  x        x      -> 7-8, 11
  *
  * Loss records of a full outbox name sequences and how many frames and readings of one class were
- * evicted among them. An evicted frame may have arrived after all: it is taken off again. */
+ * evicted among them. An evicted frame may have arrived after all: it is taken off again. More
+ * missing among them than were evicted is unexplained too. */
 #ifndef INGEST_AUDIT_H
 #define INGEST_AUDIT_H
 
@@ -50,11 +51,12 @@ typedef struct audit_report {
   bool lost_outbox_at_most; /* lost_outbox_full is an upper bound */
   uint64_t lost_unclean;    /* as far as the records say */
   uint64_t unclean_stops;
-  bool lost_unclean_open;     /* some record gives no count: more may be lost */
-  uint64_t lost_other;        /* causes of a newer device */
-  audit_ranges unclean_holes; /* missing in a boot that stopped uncleanly */
-  audit_ranges holes;         /* unexplained */
-  uint64_t hole_count;        /* sequences in holes */
+  bool lost_unclean_open;       /* some record gives no count: more may be lost */
+  uint64_t lost_other;          /* causes of a newer device */
+  audit_ranges unclean_holes;   /* missing in a boot that stopped uncleanly */
+  audit_ranges holes;           /* unexplained */
+  uint64_t hole_count;          /* sequences in holes, */
+  uint64_t holes_among_evicted; /* of which somewhere among evicted frames: not in `holes` */
 } audit_report;
 
 /* Fills in `report` for one device; audit_free it. STORE_*; STORE_AGAIN where memory is short. */

@@ -60,7 +60,10 @@ static void print_words(const audit_report *r) {
     printf(" (at most %" PRIu64 " readings lost)", r->lost_unclean);
   putchar('\n');
   if (r->lost_other > 0) printf("  lost, other causes  %" PRIu64 "\n", r->lost_other);
-  printf("  unexplained holes   %" PRIu64 "\n", r->hole_count);
+  printf("  unexplained holes   %" PRIu64, r->hole_count);
+  if (r->holes_among_evicted > 0)
+    printf(" (%" PRIu64 " somewhere among evicted frames)", r->holes_among_evicted);
+  putchar('\n');
   printf("  alerts              %" PRIu64 "\n", r->alerts);
   print_ranges("unexplained", &r->holes);
   print_ranges("missing in boots that stopped uncleanly", &r->unclean_holes);

@@ -113,19 +113,19 @@ static void tell_state(const run_options *o, const intake_stats *s, const source
       "htel-ingest: %s, %" PRIu64 " frames and %" PRIu64 " readings stored, %" PRIu64
       " duplicates, %" PRIu64 " quarantined, %" PRIu64 " unreadable, %" PRIu64
       " without birth, %" PRIu64 " commits (%" PRIu64 " held up), %" PRIu64
-      " receipts, %zu waiting\n";
+      " receipts, %zu waiting, %" PRIu64 " refused\n";
   static const char json[] =
       "{\"event\":\"%s\",\"frames\":%" PRIu64 ",\"readings\":%" PRIu64 ",\"duplicates\":%" PRIu64
       ",\"quarantined\":%" PRIu64 ",\"unreadable\":%" PRIu64 ",\"unknown_schema\":%" PRIu64
       ",\"commits\":%" PRIu64 ",\"held_up\":%" PRIu64 ",\"receipts\":%" PRIu64
-      ",\"waiting\":%zu}\n";
+      ",\"waiting\":%zu,\"refused\":%" PRIu64 "}\n";
   const char *word = o->json       ? "state"
                      : src == NULL ? "done"
                      : link.up     ? "connected"
                                    : "not connected";
   printf(o->json ? json : text, word, s->stored, s->readings, s->duplicates,
          s->conflicts + s->poison, s->unreadable, s->birthless, s->commits, s->commit_retries,
-         s->receipts, link.waiting);
+         s->receipts, link.waiting, s->refused + s->births_refused);
   fflush(stdout);
 }
 
@@ -140,8 +140,8 @@ static bool drive(const run_options *o, intake *in, const source *src, bool is_b
     if (rc == INTAKE_END) return true;
     if (rc == INTAKE_HELD_UP && !held_up)
       fprintf(stderr,
-              "htel-ingest: the database cannot be written (locked, or the disk is full); "
-              "nothing is receipted until it can\n");
+              "htel-ingest: the database cannot be written (locked, damaged, or the disk is full): "
+              "nothing is receipted until it can; devices keep what they have\n");
     if (rc == INTAKE_WROTE && held_up)
       fprintf(stderr, "htel-ingest: the database can be written again\n");
     if (rc != INTAKE_IDLE) held_up = rc == INTAKE_HELD_UP;
@@ -209,7 +209,7 @@ static int run(run_options *o) {
   bool good = false;
   intake *in = intake_make(o, &src, &db);
   if (in != NULL) {
-    good = drive(o, in, &src, true);
+    good = drive(o, in, &src, true) && intake_stats_get(in)->refused == 0;
     if (!o->quiet) tell_state(o, intake_stats_get(in), &src);
   }
   src.close(src.ctx);

@@ -285,13 +285,18 @@ static int frame_write(intake *in, const item *it) {
   return good_write(in, it, &check);
 }
 
+static int birth_refused(intake *in, const item *it, const char *why) {
+  int rc = count(in, it, STORE_BIRTHS_REFUSED, &in->batch.births_refused);
+  return rc == STORE_OK ? alert(in, it, "birth", NULL, why) : rc;
+}
+
 static int birth_write(intake *in, const item *it) {
   const store *s = in->config.store;
   if (it->size == 0) return STORE_OK; /* a retained birth that was cleared */
   htel_birth *birth = &in->births.scratch;
   const uint8_t *bytes = in->bytes + it->at;
   if (it->size > HTEL_FRAME_BYTES_MAX || htel_birth_decode(birth, bytes, it->size) < 0)
-    return count(in, it, STORE_BIRTHS_REFUSED, &in->batch.births_refused);
+    return birth_refused(in, it, "cannot be read");
   store_outcome outcome;
   int rc = s->birth_put(s->ctx, it->device, birth, bytes, it->size, it->received_ms,
                         INTAKE_BIRTHS_PER_DEVICE, &outcome);
@@ -300,11 +305,9 @@ static int birth_write(intake *in, const item *it) {
     in->batch.births++;
     return receipt(in, it, 0, RECEIPT_BIRTH, birth->schema);
   }
-  rc = count(in, it, STORE_BIRTHS_REFUSED, &in->batch.births_refused);
-  if (rc != STORE_OK) return rc;
-  return alert(in, it, "birth", NULL,
-               outcome == STORE_QUOTA ? "more births than a device may have"
-                                      : "another birth is stored under this schema");
+  return birth_refused(in, it,
+                       outcome == STORE_QUOTA ? "more births than a device may have"
+                                              : "another birth is stored under this schema");
 }
 
 static int status_write(intake *in, const item *it) {
@@ -390,6 +393,16 @@ static void batch_clear(intake *in) {
   in->retry_ms = 0;
 }
 
+/* Not stored, not receipted, and so never without a word. */
+static void tell_refused(intake *in, const item *it) {
+  in->stats.refused++;
+  store_alert a = {.device = it->device,
+                   .kind = "refused",
+                   .detail = "the database will not take this message, however often it comes",
+                   .utc_ms = it->received_ms};
+  if (in->config.alert != NULL) in->config.alert(in->config.alert_arg, &a);
+}
+
 /* The store refused the batch for something in it: each message on its own, so that one cannot hold
  * up all others. What is refused alone is not receipted. */
 static int write_singly(intake *in) {
@@ -400,7 +413,7 @@ static int write_singly(intake *in) {
     if (rc == STORE_OK)
       committed(in);
     else
-      in->stats.refused++;
+      tell_refused(in, &in->items[done]);
   }
   if (done == in->item_count) return STORE_OK;
   in->item_count -= done;

@@ -16,17 +16,13 @@ static int store_rc(int sqlite_rc) {
     case SQLITE_OK:
     case SQLITE_ROW:
     case SQLITE_DONE: return STORE_OK;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-    case SQLITE_FULL:
-    case SQLITE_IOERR:
-    case SQLITE_NOMEM:
-    case SQLITE_CANTOPEN:
-    case SQLITE_READONLY:
-    case SQLITE_PROTOCOL:
-    case SQLITE_INTERRUPT:
-    case SQLITE_SCHEMA: return STORE_AGAIN;
-    default: return STORE_REFUSED;
+    /* What this message holds is at fault, and always will be. */
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
+    case SQLITE_RANGE: return STORE_REFUSED;
+    /* Locked, full, unreadable, damaged: nothing is taken until somebody has mended it. */
+    default: return STORE_AGAIN;
   }
 }
 

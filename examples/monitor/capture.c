@@ -3,7 +3,9 @@
 #include "capture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { FIELD_DEVICE = 1, FIELD_BIRTH = 2, FIELD_FRAME = 3, WIRE_BYTES = 2 };
 
@@ -114,8 +116,14 @@ int capture_open(capture *c, const char *path, const char *device) {
                         .next = link_next,
                         .wait_ms = link_wait_ms,
                         .close = link_close};
-  c->file = fopen(path, "wbe");
-  return c->file ? 0 : -1;
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600); /* readings: nobody else's */
+  if (fd < 0) return -1;
+  c->file = fdopen(fd, "wb");
+  if (c->file) return 0;
+  int why = errno;
+  close(fd);
+  errno = why;
+  return -1;
 }
 
 const htel_link *capture_link(capture *c) {

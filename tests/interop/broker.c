@@ -82,6 +82,15 @@ bool file_contains(const char *path, const char *text) {
   return found;
 }
 
+bool file_wait(const char *path, const char *text) {
+  for (uint64_t until = now_ms() + 15000; now_ms() < until; sleep_ms(20)) {
+    if (file_contains(path, text)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /* ---- Processes ----------------------------------------------------------------------------- */
 
 pid_t process_start(const char *log, const char *const arguments[]) {
@@ -263,4 +272,76 @@ void broker_stop(broker *self) {
     self->pid = -1;
   }
   directory_remove(self->dir);
+}
+
+/* ---- Its clients --------------------------------------------------------------------------- */
+
+typedef struct tool {
+  char port[8], ca[BROKER_PATH_MAX + 64], cert[BROKER_PATH_MAX + 64], key[BROKER_PATH_MAX + 64];
+  char log[BROKER_PATH_MAX + 16];
+  const char *arguments[ARGUMENTS_MAX + 1];
+  size_t count;
+} tool;
+
+static void tool_add(tool *self, const char *argument) {
+  assert_true(self->count < ARGUMENTS_MAX);
+  self->arguments[self->count++] = argument;
+  self->arguments[self->count] = NULL;
+}
+
+static void tool_begin(tool *self, const char *program, const broker *to, const char *certs,
+                       const char *name, const char *topic) {
+  self->count = 0;
+  snprintf(self->port, sizeof self->port, "%u", (unsigned)to->port);
+  snprintf(self->ca, sizeof self->ca, "%s/ca.crt", certs);
+  snprintf(self->cert, sizeof self->cert, "%s/%s.crt", certs, name);
+  snprintf(self->key, sizeof self->key, "%s/%s.key", certs, name);
+  snprintf(self->log, sizeof self->log, "%s/tools.log", to->dir);
+  const char *arguments[] = {program,    "-h",    "localhost", "-p",     self->port,
+                             "-q",       "1",     "--cafile",  self->ca, "--cert",
+                             self->cert, "--key", self->key,   "-t",     topic};
+  for (size_t i = 0; i < sizeof arguments / sizeof arguments[0]; i++) {
+    tool_add(self, arguments[i]);
+  }
+}
+
+static void tool_more(tool *self, va_list more) {
+  const char *argument;
+  while ((argument = va_arg(more, const char *)) != NULL) {
+    tool_add(self, argument);
+  }
+}
+
+/* mosquitto_sub does not say when it has subscribed. So a first one only subscribes (-E), and
+ * leaves its session to the second. */
+pid_t broker_subscribe(const broker *self, const char *certs, const char *name, const char *topic,
+                       const char *out, ...) {
+  static unsigned sessions;
+  char id[24];
+  snprintf(id, sizeof id, "reader-%u", sessions++);
+  tool sub;
+  tool_begin(&sub, "mosquitto_sub", self, certs, name, topic);
+  tool_add(&sub, "-c");
+  tool_add(&sub, "-i");
+  tool_add(&sub, id);
+  va_list more;
+  va_start(more, out);
+  tool_more(&sub, more);
+  va_end(more);
+  size_t count = sub.count;
+  tool_add(&sub, "-E");
+  assert_int_equal(process_run(sub.log, sub.arguments), 0);
+  sub.arguments[count] = NULL;
+  return process_start(out, sub.arguments);
+}
+
+void broker_publish(const broker *self, const char *certs, const char *name, const char *topic,
+                    ...) {
+  tool pub;
+  tool_begin(&pub, "mosquitto_pub", self, certs, name, topic);
+  va_list more;
+  va_start(more, topic);
+  tool_more(&pub, more);
+  va_end(more);
+  assert_int_equal(process_run(pub.log, pub.arguments), 0);
 }

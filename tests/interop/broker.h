@@ -3,6 +3,8 @@
  *
  *     broker_certs(dir, "--device", "monitor-1", NULL)     what examples/certs.sh makes
  *     broker_start(&broker, dir, "")                       -> broker.port
+ *     pid = broker_subscribe(&broker, dir, "ingest", "htel/v1/#", out, "-v", NULL)
+ *     broker_publish(&broker, dir, "monitor-1", "htel/v1/monitor-1/frame", "-m", "text", NULL)
  *     broker_kill(&broker); broker_restart(&broker)        SIGKILL, and the same port again
  *     broker_stop(&broker)
  *
@@ -38,6 +40,15 @@ void broker_kill(broker *self);    /* SIGKILL, waits until it is gone */
 void broker_restart(broker *self); /* after broker_kill */
 void broker_stop(broker *self);    /* and removes its directory */
 
+/* mosquitto_sub with the certificate `name`, its output going to `out`: it gets every message that
+ * is published at QoS 1 after this call; retained ones perhaps twice. Further arguments follow,
+ * NULL at the end. */
+pid_t broker_subscribe(const broker *self, const char *certs, const char *name, const char *topic,
+                       const char *out, ...);
+/* mosquitto_pub at QoS 1; the broker has it when this returns. */
+void broker_publish(const broker *self, const char *certs, const char *name, const char *topic,
+                    ...);
+
 /* Any program, its output going to `log`. */
 pid_t process_start(const char *log, const char *const arguments[]);
 /* Sends the signal and waits for the end; SIGKILL after 5 s. Returns waitpid's status. */
@@ -50,9 +61,11 @@ uint16_t port_free(void);
 /* Waits until something listens there; false after 10 s. */
 bool port_wait(uint16_t port);
 
-/* Size of a file, -1 when there is none; and whether a file holds these bytes. */
+/* Size of a file, -1 when there is none; whether a file holds these bytes; waiting for
+ * them, false after 15 s. */
 long file_size(const char *path);
 bool file_contains(const char *path, const char *text);
+bool file_wait(const char *path, const char *text);
 
 void sleep_ms(unsigned ms);
 uint64_t now_ms(void);

@@ -20,6 +20,7 @@
 #include "frame.h"
 
 #define DEV "dev-1"
+#define RECEIPTS "htel/v1/" DEV "/receipt"
 #define WAIT_MS 15000u
 #define PATH_MAX_HERE (BROKER_PATH_MAX + 64)
 
@@ -46,33 +47,10 @@ static void file_write(const char *path, const uint8_t *bytes, size_t size) {
 }
 
 /* Publishes what is in the file as the device, and waits for the broker's acknowledgement. */
-static void publish_file(const bench *b, const char *kind, const char *path, bool retain) {
-  char port[8], topic[64], ca[PATH_MAX_HERE], cert[PATH_MAX_HERE], key[PATH_MAX_HERE];
-  snprintf(port, sizeof port, "%u", (unsigned)mosquitto.port);
+static void publish_file(const char *kind, const char *path, bool retain) {
+  char topic[64];
   snprintf(topic, sizeof topic, "htel/v1/" DEV "/%s", kind);
-  snprintf(ca, sizeof ca, "%s/ca.crt", certs);
-  snprintf(cert, sizeof cert, "%s/" DEV ".crt", certs);
-  snprintf(key, sizeof key, "%s/" DEV ".key", certs);
-  const char *arguments[] = {"mosquitto_pub",
-                             "-h",
-                             "localhost",
-                             "-p",
-                             port,
-                             "-q",
-                             "1",
-                             "--cafile",
-                             ca,
-                             "--cert",
-                             cert,
-                             "--key",
-                             key,
-                             "-t",
-                             topic,
-                             "-f",
-                             path,
-                             retain ? "-r" : NULL,
-                             NULL};
-  assert_int_equal(process_run(b->log, arguments), 0);
+  broker_publish(&mosquitto, certs, DEV, topic, "-f", path, retain ? "-r" : NULL, NULL);
 }
 
 static void publish_birth(bench *b) {
@@ -85,7 +63,7 @@ static void publish_birth(bench *b) {
   char path[PATH_MAX_HERE];
   snprintf(path, sizeof path, "%s/birth", b->dir);
   file_write(path, bytes, size);
-  publish_file(b, "birth", path, true);
+  publish_file("birth", path, true);
 }
 
 static size_t frame_make(const bench *b, uint32_t sequence, int32_t value, uint8_t *out,
@@ -117,16 +95,10 @@ static void publish_frame(const bench *b, uint32_t sequence, int32_t value) {
   char path[PATH_MAX_HERE];
   snprintf(path, sizeof path, "%s/frame", b->dir);
   file_write(path, bytes, frame_make(b, sequence, value, bytes, sizeof bytes));
-  publish_file(b, "frame", path, false);
+  publish_file("frame", path, false);
 }
 
 /* ---- Programs --------------------------------------------------------------------------- */
-
-static bool wait_for_text(const char *path, const char *text) {
-  for (uint64_t end = now_ms() + WAIT_MS; now_ms() < end; sleep_ms(20))
-    if (file_contains(path, text)) return true;
-  return false;
-}
 
 static unsigned text_count(const char *path, const char *text) {
   char line[512];
@@ -153,7 +125,7 @@ static void ingest_start_with(bench *b, const char *host, const char *ca_name, c
 
 static void ingest_start(bench *b, const char *option, const char *value) {
   ingest_start_with(b, "localhost", "ca", option, value);
-  assert_true(wait_for_text(b->log, "connected and subscribed"));
+  assert_true(file_wait(b->log, "connected and subscribed"));
 }
 
 static void ingest_stop(bench *b) {
@@ -165,33 +137,13 @@ static void ingest_stop(bench *b) {
 
 /* Writes each receipt as a line of hex. */
 static void subscriber_start(bench *b) {
-  char port[8], ca[PATH_MAX_HERE], cert[PATH_MAX_HERE], key[PATH_MAX_HERE];
-  snprintf(port, sizeof port, "%u", (unsigned)mosquitto.port);
-  snprintf(ca, sizeof ca, "%s/ca.crt", certs);
-  snprintf(cert, sizeof cert, "%s/" DEV ".crt", certs);
-  snprintf(key, sizeof key, "%s/" DEV ".key", certs);
-  const char *arguments[] = {"mosquitto_sub",
-                             "-h",
-                             "localhost",
-                             "-p",
-                             port,
-                             "-q",
-                             "1",
-                             "--cafile",
-                             ca,
-                             "--cert",
-                             cert,
-                             "--key",
-                             key,
-                             "-i",
-                             "catcher",
-                             "-t",
-                             "htel/v1/" DEV "/receipt",
-                             "-F",
-                             "%x",
-                             NULL};
-  b->subscriber = process_start(b->receipts, arguments);
-  sleep_ms(500); /* mosquitto_sub does not say when it has subscribed */
+  b->subscriber = broker_subscribe(&mosquitto, certs, DEV, RECEIPTS, b->receipts, "-F", "%x", NULL);
+}
+
+/* Until every receipt that the broker has taken is in the file. */
+static void receipts_flush(const bench *b) {
+  broker_publish(&mosquitto, certs, "ingest", RECEIPTS, "-m", "flushed", NULL);
+  assert_true(file_wait(b->receipts, "666c7573686564")); /* the same in hex */
 }
 
 typedef enum about { STORED, QUARANTINED, BORN } about;
@@ -285,10 +237,10 @@ static void test_kill_between_commit_and_receipt_stores_once_and_receipts_in_the
   publish_frame(b, 1, 60);
   assert_true(wait_receipt(b, STORED, 1));
   process_end(b->ingest, SIGKILL);
-  ingest_start(b, "--pause-after-commit-ms", "3000");
+  ingest_start(b, "--pause-after-commit-ms", "60000");
   publish_frame(b, 2, 60);
   assert_true(wait_sql(b, "SELECT count(*) FROM frames", 2));
-  sleep_ms(300);
+  receipts_flush(b);
   assert_false(receipted(b, STORED, 2)); /* committed, and nobody was told */
   process_end(b->ingest, SIGKILL);
   ingest_start(b, NULL, NULL);
@@ -326,11 +278,11 @@ static void test_ingest_comes_back_after_the_broker(void **state) {
 static void test_wrong_name_and_wrong_authority_are_refused(void **state) {
   bench *b = *state;
   ingest_start_with(b, "127.0.0.1", "ca", NULL, NULL); /* the certificate says localhost */
-  assert_true(wait_for_text(b->log, "trying again"));
+  assert_true(file_wait(b->log, "trying again"));
   assert_false(file_contains(b->log, "subscribed"));
   process_end(b->ingest, SIGTERM);
   ingest_start_with(b, "localhost", "stranger", NULL, NULL);
-  assert_true(wait_for_text(b->log, "certificate verify failed"));
+  assert_true(file_wait(b->log, "certificate verify failed"));
   assert_false(file_contains(b->log, "subscribed"));
   ingest_stop(b);
 }

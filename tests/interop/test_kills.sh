@@ -49,7 +49,10 @@ for ((i = 0; i < kills; i++)); do
   pause_random 0.2 1
   broker_start
   pause_random 1 3
-  if [ "$i" = 0 ]; then wait_until 10 committed_since "$(stored_frames)"; fi
+  process_alive "$monitor_pid" || lib_fail "the device had played to its end too soon"
+  if [ "$i" = 0 ]; then
+    wait_until 10 committed_since "$(stored_frames)" || lib_fail "nothing was committed in 10 s"
+  fi
   ingest_kill
   echo "kills: ingest, after $(stored_frames) frames"
   pause_random 0.2 1
@@ -61,6 +64,10 @@ ingest_stop
 
 status=0
 "$build/htel-ingest" audit --db "$db" || status=1
+duplicates=$(sqlite3 "$db" "select coalesce(sum(count), 0) from counters where name = 'duplicates'")
+[ "$duplicates" -gt 0 ] || { echo "kills: no frame came twice: no kill fell before a receipt" >&2; status=1; }
+connects=$(sed -n 's/.*"connects":[^0-9]*\([0-9]*\).*/\1/p' "$work/summary.json")
+[ "$connects" -gt "$kills" ] || { echo "kills: only $connects connections" >&2; status=1; }
 "$build/htel-ingest" compare --db "$db" --device kills-1 --summary "$work/summary.json" \
   --recording "${recordings[0]}" --recording "${recordings[1]}" --recording "${recordings[2]}" || status=1
 exit "$status"
