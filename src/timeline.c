@@ -6,7 +6,9 @@ void timeline_init(timeline *t, uint32_t tick_ms) {
 }
 
 void timeline_advance(timeline *t, uint32_t tick_ms) {
-  t->now += (uint32_t)(tick_ms - (uint32_t)t->now);
+  uint32_t ahead = tick_ms - (uint32_t)t->now;
+  /* A clock that steps back is at fault; taken as a wrap it would be 49 days ahead for ever. */
+  if (ahead < 0x80000000u) t->now += ahead;
 }
 
 uint64_t timeline_extend(const timeline *t, uint32_t tick_ms) {

@@ -21,6 +21,7 @@ typedef struct timeline {
 } timeline;
 
 void timeline_init(timeline *t, uint32_t tick_ms);
+/* To be called at least every 2^31 ms (24.8 days). */
 void timeline_advance(timeline *t, uint32_t tick_ms);
 
 /* The 64-bit tick that a 32-bit one stands for; never before boot. */

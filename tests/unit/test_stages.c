@@ -26,6 +26,17 @@ static void test_timeline_extends_over_wraps(void **state) {
   assert_int_equal(t.now, 0x100000100u + 10ull * 0x7FFFFFFFu);
 }
 
+static void test_timeline_stands_still_when_the_clock_steps_back(void **state) {
+  (void)state;
+  timeline t;
+  timeline_init(&t, 1000);
+  timeline_advance(&t, 5000);
+  timeline_advance(&t, 4999);
+  assert_int_equal(t.now, 5000);
+  timeline_advance(&t, 5001);
+  assert_int_equal(t.now, 5001);
+}
+
 static void test_timeline_never_goes_before_boot(void **state) {
   (void)state;
   timeline t;
@@ -234,6 +245,7 @@ static void test_outbox_counts_what_is_in_flight(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_timeline_extends_over_wraps),
+      cmocka_unit_test(test_timeline_stands_still_when_the_clock_steps_back),
       cmocka_unit_test(test_timeline_never_goes_before_boot),
       cmocka_unit_test(test_timeline_anchors_only_news),
       cmocka_unit_test(test_backoff_doubles_to_its_maximum_and_uses_the_whole_window),
