@@ -345,7 +345,8 @@ static int conclude(work *w) {
   ranges_join(&w->present);
   boots_join(report);
   unclean_settle(w);
-  qsort(w->evictions, w->eviction_count, sizeof *w->evictions, loss_compare);
+  if (w->eviction_count > 0)
+    qsort(w->evictions, w->eviction_count, sizeof *w->evictions, loss_compare);
   int rc = evictions_conclude(w);
   if (rc != STORE_OK) return rc;
   for (size_t i = 0; i < w->covered.count; i++)
