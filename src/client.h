@@ -54,7 +54,6 @@ typedef struct delivery {
   uint32_t backlog_tokens;  /* the same, for frames from before the connection */
   uint32_t receipt_wait_ms; /* current; doubles while nothing comes */
   uint32_t live_from;       /* frames from this sequence on are live, older ones backlog */
-  uint32_t unacked_bytes;   /* published on this connection and not acknowledged by the broker */
   uint32_t pace_bytes; /* how much may await its PUBACK: grows and shrinks with the time to it */
   bool birth_due, birth_done; /* to be published; the ingest (or the broker) has it */
   uint64_t birth_sent_at;
@@ -84,11 +83,10 @@ struct htel {
   loss_ledger losses;
   htel_anchor anchors[4]; /* waiting for a frame */
   uint8_t anchor_count;
-  bool alarm_now;        /* an alarm is in the open frame: close it */
-  bool system_waiting;   /* anchors or loss records wait for a frame, */
-  uint64_t system_since; /* since then; */
-  uint32_t
-      system_wait_ms; /* they wait so long for company, longer while such frames are put aside */
+  bool alarm_now;          /* an alarm is in the open frame: close it */
+  bool system_waiting;     /* anchors or loss records wait for a frame, */
+  uint64_t system_since;   /* since then, */
+  uint32_t system_wait_ms; /* for so long: longer while frames of theirs are put aside */
   batch batch;
   outbox outbox;
   uint16_t frame_bytes_max;

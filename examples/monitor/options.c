@@ -98,7 +98,7 @@ static const struct argp_option table[] = {
      "A frame is kept until the ingest says that it is stored (default), or only until the broker "
      "acknowledges it",
      4},
-    {"coding", OPT_CODING, "zlib|fast", 0, "Try zlib on each frame (default), or do without", 4},
+    {"coding", OPT_CODING, "zlib|fast", 0, "Try zlib where it may pay (default), or do without", 4},
     {"frame-s", OPT_FRAME_S, "S", 0,
      "Seconds of signal in a frame at most (default 10; 10 rows of slow recordings that are "
      "played faster than they are)",

@@ -115,7 +115,7 @@ typedef enum htel_delivery {
 } htel_delivery;
 
 typedef enum htel_coding {
-  HTEL_CODING_ZLIB = 0, /* predictor + Rice, and zlib where it makes the frame smaller */
+  HTEL_CODING_ZLIB = 0, /* predictor + Rice, and zlib where that is found to be smaller */
   HTEL_CODING_FAST = 1  /* predictor + Rice: no zlib, no arena */
 } htel_coding;
 
