@@ -35,7 +35,7 @@ static int group_setup(void **state) {
   broker_certs(certs, "--device", "dev-1", NULL);
   char log[BROKER_PATH_MAX + 16];
   snprintf(log, sizeof log, "%s/bad.log", certs);
-  const char *arguments[] = {HTEL_TEST_SOURCE "/tests/interop/link_bad_certs.sh", certs, NULL};
+  const char *arguments[] = {HTEL_TEST_SOURCE "/tests/link/link_bad_certs.sh", certs, NULL};
   return process_run(log, arguments);
 }
 
