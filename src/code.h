@@ -39,7 +39,8 @@ size_t code_block_encode(const code_column *column, uint64_t frame_tick, code_re
 size_t code_alarm_encode(uint8_t channel, const htel_alarm_event *event, uint64_t tick,
                          uint64_t frame_tick, uint8_t *out, size_t room);
 
-/* Most bytes that code_block_encode can need for a column of `count`, whatever its values. */
+/* Most bytes that code_block_encode can need for a column of `count` with CODE_RICE, whatever its
+ * values. */
 size_t code_block_bytes_max(uint16_t count);
 #define CODE_ALARM_BYTES_MAX 32u
 

@@ -46,6 +46,19 @@ static bool text_decode(pb_istream_t *stream, const pb_field_t *field, void **ar
   return true;
 }
 
+/* Whether the fields from `first` to `last` are strings or messages, wherever they come: where one
+ * is a number, nanopb would hand its bytes over as if they were one. */
+static bool fields_are_bytes(pb_istream_t stream, uint32_t first, uint32_t last) {
+  pb_wire_type_t type;
+  uint32_t field;
+  bool end;
+  while (pb_decode_tag(&stream, &type, &field, &end)) {
+    if (field >= first && field <= last && type != PB_WT_STRING) return false;
+    if (!pb_skip_field(&stream, type)) return false;
+  }
+  return end;
+}
+
 typedef struct birth_room {
   htel_birth *birth;
   int error; /* HTEL_E_FORMAT unless something more precise is known */
@@ -81,6 +94,8 @@ static bool channel_decode(pb_istream_t *stream, const pb_field_t *field, void *
   message.name.arg = &name;
   message.unit.funcs.decode = text_decode;
   message.unit.arg = &unit;
+  if (!fields_are_bytes(*stream, healthtel_v1_Channel_name_tag, healthtel_v1_Channel_unit_tag))
+    return false;
   if (!pb_decode(stream, healthtel_v1_Channel_fields, &message)) return false;
 
   if ((uint32_t)message.kind > HTEL_ALARM || !rate_is_right(&message)) return false;
@@ -125,6 +140,8 @@ int htel_birth_decode(htel_birth *birth, const uint8_t *bytes, size_t size) {
   message.channels.funcs.decode = channel_decode;
   message.channels.arg = &room;
   pb_istream_t stream = pb_istream_from_buffer(bytes, size);
+  if (!fields_are_bytes(stream, healthtel_v1_Birth_firmware_tag, healthtel_v1_Birth_channels_tag))
+    return HTEL_E_FORMAT;
   if (!pb_decode(&stream, healthtel_v1_Birth_fields, &message)) return room.error;
   if (message.format != BIRTH_FORMAT || birth->channel_count == 0) return HTEL_E_FORMAT;
   birth->format = message.format;
@@ -220,7 +237,8 @@ static bool frame_parse(frame_room *room, healthtel_v1_Frame *message, const uin
 
 /* What nanopb would let pass. It steps over fields that it does not know: an encrypted frame would
  * be taken for a plain one, and what stands at or behind the checksum is no frame of ours. And a
- * number where bytes should be it would copy to a place of its own, where data must not point. */
+ * number where bytes should be it would copy to a place of its own, where data must not point, and
+ * read as an anchor or a loss that no other decoder sees. */
 static int fields_check(const uint8_t *bytes, size_t size) {
   pb_istream_t stream = pb_istream_from_buffer(bytes, size);
   while (stream.bytes_left > 0) {
@@ -230,7 +248,10 @@ static int fields_check(const uint8_t *bytes, size_t size) {
     if (!pb_decode_tag(&stream, &type, &field, &end)) return HTEL_E_FORMAT;
     if (field == FIELD_ENCRYPTION) return HTEL_E_UNSUPPORTED;
     if (field == 0 || field >= FIELD_CRC) return HTEL_E_FORMAT;
-    if (field == healthtel_v1_Frame_data_tag && type != PB_WT_STRING) return HTEL_E_FORMAT;
+    bool is_bytes = field == healthtel_v1_Frame_data_tag ||
+                    field == healthtel_v1_Frame_anchors_tag ||
+                    field == healthtel_v1_Frame_losses_tag;
+    if (is_bytes && type != PB_WT_STRING) return HTEL_E_FORMAT;
     if (!pb_skip_field(&stream, type)) return HTEL_E_FORMAT;
   }
   return 0;

@@ -44,11 +44,11 @@ typedef struct zip {
 #define ZIP_BYTES ((sizeof(zip) + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN)
 
 static void zip_flush(zip *z, int flush) {
-  if (z->failed) return;
   z->stream.next_in = z->stage;
   z->stream.avail_in = z->staged;
   z->inflated_size += z->staged;
-  z->staged = 0;
+  z->staged = 0; /* also after a failure: what still comes must find room */
+  if (z->failed) return;
   /* As long as there is room deflate takes all of its input; without, the next call says so. */
   int rc = deflate(&z->stream, flush);
   if (rc != (flush == Z_FINISH ? Z_STREAM_END : Z_OK)) z->failed = true;

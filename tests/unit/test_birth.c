@@ -179,6 +179,10 @@ static void test_formats_and_counts(void **state) {
   assert_int_equal(DECODE("\x08\x01"), HTEL_E_FORMAT);         /* no channel */
   assert_int_equal(DECODE(""), HTEL_E_FORMAT);
   assert_int_equal(DECODE("\x08"), HTEL_E_FORMAT);
+  assert_int_equal(DECODE("\x08\x01\x10\x26\x1A\x00"), HTEL_E_FORMAT); /* firmware is a number, */
+  assert_int_equal(DECODE("\x08\x01\x18\x00"), HTEL_E_FORMAT);         /* a channel, */
+  assert_int_equal(DECODE("\x08\x01\x1A\x02\x20\x26"), HTEL_E_FORMAT); /* its name, */
+  assert_int_equal(DECODE("\x08\x01\x1A\x02\x28\x26"), HTEL_E_FORMAT); /* its unit */
   assert_int_equal(DECODE("\x08\x01\x1A\x03\x10\x80\x02"), HTEL_E_FORMAT); /* index 256 */
   assert_int_equal(DECODE("\x08\x01\x1A\x02\x30\x01"), HTEL_E_FORMAT); /* a numeric with a rate */
   size_t size = 0;

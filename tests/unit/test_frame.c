@@ -232,10 +232,13 @@ static void test_senseless_frames_are_refused(void **state) {
   assert_int_equal(DECODE("\x10\x01\x42\x05x"), HTEL_E_FORMAT);          /* data ends early */
   assert_int_equal(DECODE("\x10\x01\x42\x01x\x42\x01x"), HTEL_E_FORMAT); /* data twice */
   assert_int_equal(DECODE("\x10\x01\x40\x01"), HTEL_E_FORMAT);           /* data of a wrong type */
-  assert_int_equal(DECODE("\x10\x01\x6B\x6C"), HTEL_E_FORMAT);           /* a group */
-  assert_int_equal(DECODE("\x10\x01\x38\x01\x42\x01x"), HTEL_E_FORMAT);  /* stored, yet a size */
-  assert_int_equal(DECODE("\x10\x01\x30\x01\x42\x01x"), HTEL_E_FORMAT);  /* deflate, no size */
-  assert_int_equal(DECODE("\x10\x01\x30\x01\x38\x01"), HTEL_E_FORMAT);   /* deflate, no data */
+  assert_int_equal(DECODE("\x10\x01\x50\x00"), HTEL_E_FORMAT);           /* an anchor, */
+  assert_int_equal(DECODE("\x10\x01\x55...."), HTEL_E_FORMAT);           /* or a loss as a number */
+  assert_int_equal(DECODE("\x10\x01\x5D\x18\x10\x10\x60"), HTEL_E_FORMAT);
+  assert_int_equal(DECODE("\x10\x01\x6B\x6C"), HTEL_E_FORMAT);          /* a group */
+  assert_int_equal(DECODE("\x10\x01\x38\x01\x42\x01x"), HTEL_E_FORMAT); /* stored, yet a size */
+  assert_int_equal(DECODE("\x10\x01\x30\x01\x42\x01x"), HTEL_E_FORMAT); /* deflate, no size */
+  assert_int_equal(DECODE("\x10\x01\x30\x01\x38\x01"), HTEL_E_FORMAT);  /* deflate, no data */
   /* deflate, inflating to 65,537 */
   assert_int_equal(DECODE("\x10\x01\x30\x01\x38\x81\x80\x04\x42\x01x"), HTEL_E_FORMAT);
   /* evicted sequences 0 to 1, 2 to 1, and three frames out of two */
