@@ -28,6 +28,13 @@ int monitor_stop_asked(void) {
   return stop_asked;
 }
 
+void monitor_time_learn(monitor *m) {
+  int64_t utc_ms;
+  uint32_t uncertainty_ms;
+  if (m->utc_known) return; /* then that is the recordings' time */
+  if (htel_utc_now(m->tel, &utc_ms, &uncertainty_ms) == 0) htel_posix_utc_learn(&m->posix, utc_ms);
+}
+
 static void signals_take(monitor *m) {
   struct sigaction action = {.sa_handler = stop_ask};
   stop_wakes = &m->posix;
@@ -101,6 +108,9 @@ static int paho_open(monitor *m, char *const pem[PEMS]) {
                              .crl_pem = pem[CRL],
                              .alpn = o->alpn,
                              .connect_timeout_ms = o->connect_timeout_s * 1000,
+                             .utc = htel_posix_utc,
+                             .utc_ctx = &m->posix,
+                             .utc_floor_ms = o->utc_floor_ms,
                              .wake = htel_posix_wake,
                              .wake_ctx = &m->posix};
   return htel_paho_new(&m->paho, &config);
@@ -115,6 +125,7 @@ static int mqtt_open(monitor *m, char *const pem[PEMS]) {
                              .key_pem = pem[KEY],
                              .crl_pem = pem[CRL],
                              .alpn = o->alpn,
+                             .utc_floor_ms = o->utc_floor_ms,
                              .posix = &m->posix};
   int rc = htel_dial_new(&m->dial, &config);
   if (rc != 0) return rc;

@@ -57,6 +57,9 @@ uint64_t monitor_clock_ms(void);
 /* How often SIGINT or SIGTERM has come. */
 int monitor_stop_asked(void);
 
+/* What receipts say of the time serves the next TLS handshake, where the system has no clock. */
+void monitor_time_learn(monitor *m);
+
 /* ---- play.c */
 
 /* Plays until all is played or a stop is asked for. 0, or -1 with a message on stderr. */

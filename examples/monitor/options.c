@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 const char *argp_program_version = "htel-monitor " HTEL_VERSION;
 
@@ -32,6 +33,7 @@ enum {
   OPT_KEY,
   OPT_CRL,
   OPT_ALPN,
+  OPT_CLOCK_FLOOR,
   OPT_BOOT_FILE,
   OPT_REPLAY,
   OPT_SPEED,
@@ -75,6 +77,10 @@ static const struct argp_option table[] = {
     {"key", OPT_KEY, "FILE", 0, "Its private key (PEM)", 2},
     {"crl", OPT_CRL, "FILE", 0, "Revoked certificates (PEM)", 2},
     {"alpn", OPT_ALPN, "PROTOCOL", 0, "ALPN protocol name, as x-amzn-mqtt-ca on port 443", 2},
+    {"clock-floor", OPT_CLOCK_FLOOR, "wait|build|DATE", 0,
+     "While the clock is not set: do not connect (default), or judge certificates as of the build "
+     "(" MONITOR_BUILD_DATE ") or of YYYY-MM-DD; see docs/TLS.md",
+     2},
     {"link", OPT_LINK, "paho|mqtt", 0,
      "By paho.mqtt.c (default), or by the client made for small systems", 2},
     {"out", OPT_OUT, "FILE", 0, "Write the messages to a file instead (htel-cat reads it)", 2},
@@ -177,6 +183,17 @@ static void broker_parse(struct argp_state *state, options *o, const char *text)
   o->port = (uint16_t)number_parse(state, "broker's port", colon ? colon + 1 : "", 1, 65535);
 }
 
+/* 0 for "wait". */
+static int64_t clock_floor_parse(struct argp_state *state, const char *text) {
+  if (strcmp(text, "wait") == 0) return 0;
+  struct tm date = {0};
+  const char *end =
+      strptime(strcmp(text, "build") == 0 ? MONITOR_BUILD_DATE : text, "%Y-%m-%d", &date);
+  int64_t utc_s = end && !*end ? (int64_t)timegm(&date) : 0;
+  if (utc_s <= 0) argp_error(state, "--clock-floor must be wait, build, or a date YYYY-MM-DD");
+  return utc_s * 1000;
+}
+
 static double speed_parse(struct argp_state *state, const char *text) {
   if (strcmp(text, "max") == 0) return 0;
   char *end;
@@ -232,6 +249,7 @@ static error_t option_parse(int key, char *text, struct argp_state *state) {
     case OPT_KEY: o->key = text; break;
     case OPT_CRL: o->crl = text; break;
     case OPT_ALPN: o->alpn = text; break;
+    case OPT_CLOCK_FLOOR: o->utc_floor_ms = clock_floor_parse(state, text); break;
     case OPT_OUT: o->out = text; break;
     case OPT_REPLAY: replay_add(state, o, text); break;
     case OPT_SPEED: o->speed = speed_parse(state, text); break;

@@ -30,6 +30,7 @@ typedef struct options {
   uint8_t link;
   const char *out; /* a file instead of a broker */
   const char *ca, *cert, *key, *crl, *alpn;
+  int64_t utc_floor_ms; /* what time it is at least, while the clock is not set; 0: wait for it */
   const char *boot_file;
   /* What. */
   const char *replays[OPTIONS_REPLAYS_MAX];

@@ -43,6 +43,7 @@ static int step(player *p) {
 
 static uint32_t poll_once(monitor *m) {
   uint32_t wait_ms = htel_poll(m->tel);
+  monitor_time_learn(m);
   m->players[0].ring_bytes = 0;
   htel_stats_get(m->tel, &m->stats);
   return wait_ms;
@@ -106,6 +107,7 @@ static void tell(monitor *m) {
   if (monitor_clock_ms() - m->told_ms < 1000) return;
   htel_posix_runner_lock(&m->runner);
   htel_stats_get(m->tel, &m->stats);
+  monitor_time_learn(m);
   htel_posix_runner_unlock(&m->runner);
   report_progress(m);
 }

@@ -38,20 +38,35 @@ extern "C" {
   X(HTEL_E_PROTOCOL, -46, "the broker broke the MQTT protocol")                                   \
   X(HTEL_E_SUBSCRIBE, -47, "the broker refused the receipt topic: check its access control")      \
   X(HTEL_E_IMPOSTOR, -48, "another process tried to use the connection; it was refused")          \
-  X(HTEL_E_TLS, -60, "the TLS handshake failed")                                                  \
-  X(HTEL_E_TLS_CA, -61, "the server's certificate is not signed by the configured CA")            \
-  X(HTEL_E_TLS_NAME, -62, "the server's certificate is for another host name")                    \
+  X(HTEL_E_TLS, -60, "the server ended the TLS handshake without saying why: see its log")        \
+  X(HTEL_E_TLS_CA, -61, "the server's certificate is signed by another CA than ours")             \
+  X(HTEL_E_TLS_NAME, -62, "the server's certificate is for another host name: use a name in it")  \
   X(HTEL_E_TLS_EXPIRED, -63, "the server's certificate has expired: renew it, or set the clock")  \
   X(HTEL_E_TLS_NOT_YET, -64, "the server's certificate is not valid yet: is the clock set?")      \
-  X(HTEL_E_TLS_REVOKED, -65, "the server's certificate is revoked")                               \
+  X(HTEL_E_TLS_REVOKED, -65, "a certificate of the server is revoked: give it a new one")         \
   X(HTEL_E_TLS_NOT_TLS, -66, "the server does not speak TLS on this port: check the port")        \
-  X(HTEL_E_TLS_VERSION, -67, "the server offers no TLS version of 1.2 or later")                  \
-  X(HTEL_E_TLS_WEAK, -68, "the server's certificate uses a weak key or signature")                \
-  X(HTEL_E_TLS_USAGE, -69, "the server's certificate may not be used for a server")               \
-  X(HTEL_E_TLS_CLIENT_CERT, -70, "the server refused this device's certificate")                  \
+  X(HTEL_E_TLS_VERSION, -67, "the server offers no TLS version that we have: enable 1.2 there")   \
+  X(HTEL_E_TLS_WEAK, -68, "a key in the server's chain is too short: RSA 2048, curves 256 bits")  \
+  X(HTEL_E_TLS_USAGE, -69, "the server's certificate is not for servers: check its key usage")    \
+  X(HTEL_E_TLS_CLIENT_CERT, -70, "the server refused our certificate: does it know its CA?")      \
   X(HTEL_E_TLS_ALPN, -71, "the server does not know the configured ALPN protocol")                \
   X(HTEL_E_TLS_CREDENTIALS, -72, "CA, certificate or key cannot be read, or do not fit together") \
-  X(HTEL_E_TLS_NO_TIME, -73, "the clock is not set: certificates cannot be checked yet")
+  X(HTEL_E_TLS_NO_TIME, -73, "the clock is not set: certificates cannot be checked yet")          \
+  X(HTEL_E_TLS_SELF_SIGNED, -74, "the server's certificate is self-signed: have our CA sign it")  \
+  X(HTEL_E_TLS_CHAIN, -75, "no way up to our CA: the server must send its intermediates")         \
+  X(HTEL_E_TLS_NOT_CA, -76, "a certificate of the server's chain may not sign those below")       \
+  X(HTEL_E_TLS_CA_EXPIRED, -77, "a CA above the server's certificate has expired: renew that")    \
+  X(HTEL_E_TLS_HASH, -78, "a certificate of the server is signed with MD5 or SHA-1: use SHA-256") \
+  X(HTEL_E_TLS_CRL, -79, "no valid revocation list for the server's CA: fetch a new one")         \
+  X(HTEL_E_TLS_KIND, -80, "a certificate of the server cannot be read: use ECDSA or RSA")         \
+  X(HTEL_E_TLS_CIPHER, -81, "no common cipher or curve: the server needs ECDHE, GCM and P-256")   \
+  X(HTEL_E_TLS_SIGNATURE, -82, "the server does not hold its certificate's key: an impostor?")    \
+  X(HTEL_E_TLS_CLOSED, -83, "the server hung up in the handshake: check the port and its log")    \
+  X(HTEL_E_TLS_GARBLED, -84, "broken TLS came: something on the way, or the server, is faulty")   \
+  X(HTEL_E_TLS_TOO_LARGE, -85, "the server's chain is too long for us: shorten it")               \
+  X(HTEL_E_TLS_NO_CERT, -86, "the server asks for our certificate, and we have none: add one")    \
+  X(HTEL_E_TLS_CLIENT_EXPIRED, -87, "our certificate has expired, says the server: renew it")     \
+  X(HTEL_E_TLS_CLIENT_REVOKED, -88, "our certificate is revoked, says the server: get another")
 
 #define HTEL_ERROR_ENUM(name, number, text) name = (number),
 typedef enum htel_error { HTEL_OK = 0, HTEL_ERRORS(HTEL_ERROR_ENUM) } htel_error;

@@ -23,7 +23,7 @@ typedef struct htel_link_session {
   const char *will_topic; /* retained will, QoS 1 */
   const uint8_t *will;
   size_t will_size;          /* at most 32 */
-  const char *receive_topic; /* subscribe at QoS 1 before reporting UP; NULL: no subscription */
+  const char *receive_topic; /* subscribe to it before anything is published; NULL: to nothing */
   uint16_t keep_alive_s;
 } htel_link_session;
 
@@ -42,7 +42,8 @@ typedef struct htel_message {
 } htel_message;
 
 typedef enum htel_link_event_kind {
-  HTEL_LINK_UP = 1,     /* connected, verified, subscribed */
+  HTEL_LINK_UP = 1,     /* verified and connected; the subscription is made, or on its way ahead
+                           of all that will be published: should it be refused, DOWN says so */
   HTEL_LINK_DOWN = 2,   /* ended or failed to come up; `error` says why, 0 after close() */
   HTEL_LINK_ACKED = 3,  /* PUBACK for `token` */
   HTEL_LINK_MESSAGE = 4 /* a message on receive_topic: `payload`, `size` */

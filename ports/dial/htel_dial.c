@@ -28,7 +28,7 @@ enum { IDLE, RESOLVING, CONNECTING, SECURING, OPEN, NOTIFYING, WAITING };
 struct htel_dial {
   htel_mqtt_transport transport;
   htel_posix *posix;
-  htel_port port; /* of posix: clock and time */
+  htel_port port; /* of posix: the clock */
   char host[HTEL_TLS_HOST_CHARS_MAX + 1];
   char alpn_name[256];
   const char *alpn[2];
@@ -46,6 +46,7 @@ struct htel_dial {
   htel_tls tls;
   bool tls_begun;
   bool read_blocked, write_blocked; /* since the last wait_ms */
+  bool written;                     /* the same: the socket holds bytes back */
 };
 
 static uint32_t now_ms(const htel_dial *dial) {
@@ -89,7 +90,9 @@ static int address_try(htel_dial *dial) {
 }
 
 static int step_resolve(htel_dial *dial) {
-  int rc = resolve_result(dial->job, &dial->list);
+  int rc = htel_tls_ready(&dial->identity);
+  if (rc != 0) return rc; /* no clock: the server is not even connected to */
+  rc = resolve_result(dial->job, &dial->list);
   if (rc == HTEL_E_AGAIN) return left_ms(dial) > 0 ? HTEL_E_AGAIN : HTEL_E_RESOLVE;
   resolve_release(dial->job);
   dial->job = NULL;
@@ -101,6 +104,7 @@ static int step_connect(htel_dial *dial) {
   int rc = htel_socket_finish(&dial->sock);
   if (rc == HTEL_E_AGAIN && rest_ms(dial, dial->address_ms, dial->address_share) > 0) return rc;
   if (rc == 0) {
+    htel_socket_hold(&dial->sock);
     rc = htel_tls_start(&dial->tls, &dial->identity, htel_socket_stream(&dial->sock));
     dial->tls_begun = true;
     dial->state = SECURING;
@@ -113,6 +117,7 @@ static int step_connect(htel_dial *dial) {
 
 static int step_secure(htel_dial *dial) {
   int rc = htel_tls_handshake(&dial->tls);
+  dial->written = true;
   if (rc == HTEL_E_AGAIN) return left_ms(dial) > 0 ? HTEL_E_AGAIN : HTEL_E_LINK_SILENT;
   if (rc != 0) return rc;
   dial->stats.handshakes++;
@@ -143,6 +148,7 @@ static int stream_write(void *ctx, const uint8_t *buf, size_t size) {
   htel_dial *dial = ctx;
   int n = htel_tls_write(&dial->tls, buf, size);
   dial->write_blocked = n == 0;
+  dial->written = true;
   return n;
 }
 
@@ -156,7 +162,7 @@ static int hang_up(htel_dial *dial) {
   if (dial->tls_begun) htel_tls_free(&dial->tls);
   dial->tls_begun = false;
   htel_socket_close(&dial->sock);
-  dial->read_blocked = dial->write_blocked = false;
+  dial->read_blocked = dial->write_blocked = dial->written = false;
   dial->state = IDLE;
   return 0;
 }
@@ -206,6 +212,8 @@ static uint32_t wait_secure(htel_dial *dial) {
 
 static uint32_t dial_wait_ms(void *ctx) {
   htel_dial *dial = ctx;
+  if (dial->written) htel_socket_push(&dial->sock);
+  dial->written = false;
   switch (dial->state) {
     case RESOLVING:
       htel_posix_watch(dial->posix, resolve_fd(dial->job), POLLIN);
@@ -222,13 +230,6 @@ static uint32_t dial_wait_ms(void *ctx) {
 }
 
 /* ---- The whole --------------------------------------------------------------------------- */
-
-/* The certificates' idea of now. */
-static int tls_utc(void *ctx, int64_t *utc_ms) {
-  htel_dial *dial = ctx;
-  uint32_t uncertainty_ms;
-  return dial->port.utc(dial->port.ctx, utc_ms, &uncertainty_ms);
-}
 
 static int config_take(htel_dial *dial, const htel_dial_config *config) {
   if (config->posix == NULL || config->host == NULL || config->ca_pem == NULL ||
@@ -251,8 +252,9 @@ static int config_take(htel_dial *dial, const htel_dial_config *config) {
       .key_pem = config->key_pem,
       .crl_pem = config->crl_pem,
       .alpn = config->alpn != NULL ? dial->alpn : NULL,
-      .utc = tls_utc,
-      .utc_ctx = dial,
+      .utc = htel_posix_utc,
+      .utc_ctx = config->posix,
+      .utc_floor_ms = config->utc_floor_ms,
   };
   return htel_tls_identity_load(&dial->identity, &tls);
 }

@@ -8,7 +8,7 @@
  * The name is resolved in a thread of its own (getaddrinfo blocks), each address is tried in turn,
  * the TLS handshake goes on as bytes come. All else happens in the thread that polls, which
  * htel_posix_wait() wakes when the connection has something to do. The session is kept for
- * resumption. */
+ * resumption. What is written between two waits shares TCP segments. */
 #ifndef HTEL_DIAL_H
 #define HTEL_DIAL_H
 
@@ -26,8 +26,11 @@ typedef struct htel_dial_config {
   const char *host; /* DNS name: resolved, sent (SNI) and verified in the certificate */
   uint16_t port;    /* 0 counts as 8883 */
   const char *ca_pem, *cert_pem, *key_pem, *crl_pem; /* texts, see htel_tls_config */
-  const char *alpn;  /* one protocol name, such as "x-amzn-mqtt-ca" on port 443, or NULL */
-  htel_posix *posix; /* clock, and what the polling thread sleeps in. Kept. Must be there. */
+  const char *alpn;     /* one protocol name, such as "x-amzn-mqtt-ca" on port 443, or NULL */
+  int64_t utc_floor_ms; /* what time it is at least while no clock is set, see htel_tls_config; 0:
+                           wait for the clock */
+  htel_posix *posix; /* clock (htel_posix_utc), and what the polling thread sleeps in. Kept. Must be
+                        there. */
 } htel_dial_config;
 
 /* All else in `config` is copied or parsed: it may go afterwards. HTEL_E_ARGUMENT,

@@ -12,11 +12,19 @@
 
 #include "tls_internal.h"
 
-#define TICKETS_MAX 16u /* in a row; servers send two */
+#define TICKETS_MAX 16u         /* in a row; servers send two */
+#define READ_BYTES_MAX 0x10000u /* in one call: a few of the largest records */
 
+/* What a server may send without end (alerts that are only warnings, for one) must not keep us in a
+ * call for as long as it likes: it would block now, says the stream then. */
 static int stream_receive(void *ctx, unsigned char *buf, size_t size) {
   htel_tls *tls = ctx;
-  int n = tls->stream.read(tls->stream.ctx, buf, size > INT_MAX ? INT_MAX : size);
+  if (tls->read_budget == 0) {
+    tls->wants = HTEL_TLS_WANTS_CPU;
+    return MBEDTLS_ERR_SSL_WANT_READ;
+  }
+  size = size > tls->read_budget ? tls->read_budget : size;
+  int n = tls->stream.read(tls->stream.ctx, buf, size);
   if (n == 0) {
     tls->wants = HTEL_TLS_WANTS_READ;
     return MBEDTLS_ERR_SSL_WANT_READ;
@@ -25,6 +33,7 @@ static int stream_receive(void *ctx, unsigned char *buf, size_t size) {
     tls->stream_error = n;
     return MBEDTLS_ERR_SSL_CONN_EOF;
   }
+  tls->read_budget -= (uint32_t)n;
   for (int i = 0; i < n && tls->first_count < sizeof tls->first; i++) {
     tls->first[tls->first_count++] = buf[i];
   }
@@ -56,25 +65,21 @@ static void session_forget(htel_tls_identity *identity) {
   identity->session_kept = false;
 }
 
+/* Nothing is kept of a connection whose certificate was judged without a clock: the next one looks
+ * at it again. */
 static void session_keep(htel_tls *tls) {
   htel_tls_identity *identity = tls->identity;
   session_forget(identity);
+  if (tls->by_floor) {
+    return;
+  }
   identity->session_kept = mbedtls_ssl_get_session(&tls->ssl, &identity->session) == 0;
 }
 
-static bool session_usable(const htel_tls_identity *identity, int64_t now_s) {
-  int64_t age_s = now_s - identity->session_verified_s;
-  return identity->session_kept && age_s >= 0 && age_s < HTEL_TLS_SESSION_S_MAX &&
-         now_s < identity->session_until_s;
-}
-
-static bool is_tls13(const htel_tls *tls) {
-#if defined(MBEDTLS_SSL_PROTO_TLS1_3) && MBEDTLS_VERSION_NUMBER >= 0x03020000
-  return mbedtls_ssl_get_version_number(&tls->ssl) == MBEDTLS_SSL_VERSION_TLS1_3;
-#else
-  (void)tls;
-  return false;
-#endif
+static bool session_usable(const htel_tls_identity *identity, const htel_tls *tls) {
+  int64_t age_s = tls->now_s - identity->session_verified_s;
+  return identity->session_kept && !tls->by_floor && age_s >= 0 && age_s < HTEL_TLS_SESSION_S_MAX &&
+         tls->now_s < identity->session_until_s;
 }
 
 /* Notes the error and forgets a session that was on offer: the next attempt is a full handshake. */
@@ -98,13 +103,19 @@ static int wants_again(htel_tls *tls, int rc) {
   return 0;
 }
 
+int htel_tls_ready(const htel_tls_identity *identity) {
+  int64_t now_s;
+  bool by_floor;
+  return identity_now(identity, &now_s, &by_floor);
+}
+
 int htel_tls_start(htel_tls *tls, htel_tls_identity *identity, htel_stream stream) {
   memset(tls, 0, sizeof *tls);
   mbedtls_ssl_init(&tls->ssl);
   tls->identity = identity;
   tls->stream = stream;
   tls->until_s = INT64_MAX;
-  int rc = identity_now(identity, &tls->now_s);
+  int rc = identity_now(identity, &tls->now_s, &tls->by_floor);
   if (rc != 0) {
     return fail(tls, rc);
   }
@@ -113,7 +124,7 @@ int htel_tls_start(htel_tls *tls, htel_tls_identity *identity, htel_stream strea
     return fail(tls, HTEL_E_MEMORY);
   }
   mbedtls_ssl_set_bio(&tls->ssl, tls, stream_send, stream_receive, NULL);
-  if (!session_usable(identity, tls->now_s)) {
+  if (!session_usable(identity, tls)) {
     session_forget(identity);
   } else {
     tls->session_offered = mbedtls_ssl_set_session(&tls->ssl, &identity->session) == 0;
@@ -157,6 +168,7 @@ int htel_tls_handshake(htel_tls *tls) {
     return 0;
   }
   tls->identity->handshaking = tls;
+  tls->read_budget = READ_BYTES_MAX;
   int rc = mbedtls_ssl_handshake(&tls->ssl);
   tls->identity->handshaking = NULL;
   if (rc != 0) {
@@ -194,6 +206,7 @@ int htel_tls_read(htel_tls *tls, uint8_t *buf, size_t size) {
   }
   int rc;
   unsigned tickets = 0;
+  tls->read_budget = READ_BYTES_MAX;
   do {
     rc = mbedtls_ssl_read(&tls->ssl, buf, size);
   } while (took_ticket(tls, rc) && ++tickets < TICKETS_MAX);
@@ -219,6 +232,7 @@ int htel_tls_write(htel_tls *tls, const uint8_t *buf, size_t size) {
   /* A record that could not go out whole is kept by mbedTLS, which must be asked again with the
    * same length; it does not look at the bytes a second time. */
   size_t piece = tls->write_pending;
+  tls->read_budget = READ_BYTES_MAX; /* 1.3 may have to read, to write */
   if (piece > size) {
     return fail(tls, HTEL_E_ARGUMENT);
   }

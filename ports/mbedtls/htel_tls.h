@@ -17,7 +17,9 @@
  * fewer bytes and no signature. It belongs to that identity, so it is never offered to another host
  * or under another CA. It is forgotten when a connection with it fails, when the server's
  * certificate would have expired since, and HTEL_TLS_SESSION_S_MAX after the certificate was last
- * looked at.
+ * looked at. docs/TLS.md has the rules in full, and what to do about each error.
+ *
+ * Each call reads a bounded number of bytes, however fast a server talks.
  *
  * No POSIX, no stdio, no threads: an identity and its connections belong to one thread at a time.
  * All structs are the caller's; mbedTLS takes heap for itself (about 10 KB in a handshake with
@@ -49,14 +51,21 @@ typedef struct htel_tls_config {
   const char *ca_pem;   /* one or more CA certificates. Must be there. */
   const char *cert_pem; /* this device's certificate, then those between it and its CA; or NULL */
   const char *key_pem;  /* its key, not encrypted; NULL with cert_pem NULL */
-  const char *crl_pem;  /* revocation lists, or NULL. One that is out of date refuses its CA's
-                           servers. Needs MBEDTLS_X509_CRL_PARSE_C. */
+  const char *crl_pem;  /* revocation lists, or NULL. With lists, the server's own CA must have one
+                           that is in date, or the server is refused (HTEL_E_TLS_CRL); those of CAs
+                           above it are used where they are there. Needs MBEDTLS_X509_CRL_PARSE_C.
+                         */
   const char *const *alpn; /* protocols, best first, NULL at the end; or NULL for no ALPN. Kept by
                               reference. The server must choose one of them. */
-  /* Unix time in ms; HTEL_E_AGAIN while the clock is not set: then no handshake is begun
-   * (HTEL_E_TLS_NO_TIME). NULL: mbedTLS's own time, where it is built with one. */
+  /* Unix time in ms; HTEL_E_AGAIN while the clock is not set. NULL: mbedTLS's own time, where it is
+   * built with one. */
   int (*utc)(void *ctx, int64_t *utc_ms);
   void *utc_ctx;
+  /* While the clock is not set: 0, no handshake is begun (HTEL_E_TLS_NO_TIME). Otherwise a Unix
+   * time in ms that has surely passed, such as that of the build: while the clock shows less or
+   * nothing, what expired before then is refused, "not yet valid" is not judged, and no session is
+   * kept. So a certificate that expired since may still be taken: docs/TLS.md. */
+  int64_t utc_floor_ms;
   /* `size` unpredictable bytes, 0 or an error. NULL: mbedTLS's entropy sources, where built. */
   int (*entropy)(void *ctx, uint8_t *buf, size_t size);
   void *entropy_ctx;
@@ -69,6 +78,7 @@ typedef struct htel_tls_identity {
   mbedtls_ssl_config ssl;
   mbedtls_x509_crt ca, cert;
   mbedtls_x509_crl crl;
+  bool crl_given;
   mbedtls_pk_context key;
   mbedtls_ctr_drbg_context random;
 #if defined(MBEDTLS_ENTROPY_C)
@@ -99,8 +109,10 @@ typedef struct htel_tls {
   uint32_t verify_flags; /* of the whole chain, MBEDTLS_X509_BADCERT_* */
   uint32_t chain_length; /* certificates looked at; 0 when the session was resumed */
   int64_t now_s;         /* when it was started: what certificates are judged by */
+  bool by_floor;         /* that is utc_floor_ms, for want of a clock */
   int64_t until_s;       /* when the first certificate or revocation list of the chain runs out */
   size_t write_pending;  /* bytes that a write which would block has taken already */
+  uint32_t read_budget;  /* bytes that the present call may still read from the stream */
   uint8_t first[5];      /* how the server's answer begins: TLS or something else? */
   uint8_t first_count;
   bool session_offered, verified;
@@ -111,6 +123,11 @@ typedef struct htel_tls {
  * certificate do not fit), HTEL_E_RANDOM. After an error there is nothing to free. */
 int htel_tls_identity_load(htel_tls_identity *identity, const htel_tls_config *config);
 void htel_tls_identity_free(htel_tls_identity *identity);
+
+/* Whether a handshake could be begun now, for one who is about to connect: 0, or
+ * HTEL_E_TLS_NO_TIME.
+ */
+int htel_tls_ready(const htel_tls_identity *identity);
 
 /* Begins a connection over a connected stream. 0, HTEL_E_TLS_NO_TIME, HTEL_E_MEMORY. */
 int htel_tls_start(htel_tls *tls, htel_tls_identity *identity, htel_stream stream);

@@ -58,27 +58,34 @@ static int entropy_get(void *ctx, unsigned char *buf, size_t size) {
 #endif
 }
 
-int identity_now(const htel_tls_identity *identity, int64_t *now_s) {
+/* 0 while it is not known. */
+static int64_t clock_s(const htel_tls_identity *identity) {
   if (identity->config.utc != NULL) {
     int64_t ms = 0;
-    if (identity->config.utc(identity->config.utc_ctx, &ms) != 0 || ms <= 0) {
-      return HTEL_E_TLS_NO_TIME;
-    }
-    *now_s = ms / 1000;
-    return 0;
+    return identity->config.utc(identity->config.utc_ctx, &ms) == 0 && ms > 0 ? ms / 1000 : 0;
   }
 #if defined(MBEDTLS_HAVE_TIME)
-  *now_s = (int64_t)mbedtls_time(NULL);
-  return *now_s > 0 ? 0 : HTEL_E_TLS_NO_TIME;
+  int64_t now_s = (int64_t)mbedtls_time(NULL);
+  return now_s > 0 ? now_s : 0;
 #else
-  return HTEL_E_TLS_NO_TIME;
+  return 0;
 #endif
+}
+
+int identity_now(const htel_tls_identity *identity, int64_t *now_s, bool *by_floor) {
+  int64_t floor_s = identity->config.utc_floor_ms / 1000;
+  *now_s = clock_s(identity);
+  *by_floor = *now_s < floor_s;
+  if (*by_floor) {
+    *now_s = floor_s;
+  }
+  return *now_s > 0 ? 0 : HTEL_E_TLS_NO_TIME;
 }
 
 static int config_check(const htel_tls_config *config) {
   if (config->host == NULL || config->host[0] == '\0' ||
       strlen(config->host) > HTEL_TLS_HOST_CHARS_MAX || config->ca_pem == NULL ||
-      (config->cert_pem == NULL) != (config->key_pem == NULL)) {
+      (config->cert_pem == NULL) != (config->key_pem == NULL) || config->utc_floor_ms < 0) {
     return HTEL_E_ARGUMENT;
   }
 #if !defined(MBEDTLS_HAVE_TIME)
@@ -185,7 +192,7 @@ static int rules_set(htel_tls_identity *identity) {
   mbedtls_ssl_conf_groups(ssl, groups);
 #endif
   mbedtls_ssl_conf_rng(ssl, mbedtls_ctr_drbg_random, &identity->random);
-  mbedtls_ssl_conf_ca_chain(ssl, &identity->ca, config->crl_pem != NULL ? &identity->crl : NULL);
+  mbedtls_ssl_conf_ca_chain(ssl, &identity->ca, identity->crl_given ? &identity->crl : NULL);
   if (config->cert_pem != NULL &&
       mbedtls_ssl_conf_own_cert(ssl, &identity->cert, &identity->key) != 0) {
     return HTEL_E_MEMORY;
@@ -224,6 +231,7 @@ int htel_tls_identity_load(htel_tls_identity *identity, const htel_tls_config *c
   }
   memset(identity, 0, sizeof *identity);
   identity->config = *config;
+  identity->crl_given = config->crl_pem != NULL;
   for (size_t i = 0; config->alpn != NULL && config->alpn[i] != NULL; i++) {
     identity->alpn[i] = config->alpn[i];
   }
@@ -244,7 +252,7 @@ int htel_tls_identity_load(htel_tls_identity *identity, const htel_tls_config *c
     htel_tls_identity_free(identity);
     return rc;
   }
-  /* The texts may go now; only whether there was a CRL or a certificate matters later. */
+  /* The texts may go now. */
   identity->config.ca_pem = NULL;
   identity->config.cert_pem = NULL;
   identity->config.key_pem = NULL;

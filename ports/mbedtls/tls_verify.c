@@ -5,9 +5,12 @@
  * This adds times by the configuration's clock: mbedTLS's own may be another, or not be there;
  *   revocation without regard to the date in the list: 2.28 passes over an entry whose date lies
  *     in the future of its clock;
+ *   that there is a list at all for the server's own CA, where lists are configured;
  *   what the server's certificate may be used for;
+ *   why a chain is not trusted, since each reason asks for another remedy;
  *   how long the chain will be good, which bounds the life of the session.
- * It can only add faults, except for those of time, which it judges alone. */
+ * It can only add faults, except for those of time, which it judges alone. By a floor instead of a
+ * clock nothing is too new: what was issued since the floor is most likely good. */
 #include <string.h>
 
 #include <mbedtls/oid.h>
@@ -50,16 +53,18 @@ static bool lists_serial(const mbedtls_x509_crl *crl, const mbedtls_x509_buf *se
 
 static uint32_t revocation_check(htel_tls *tls, const mbedtls_x509_crt *crt) {
   uint32_t found = 0;
+  bool listed = false;
   for (const mbedtls_x509_crl *crl = &tls->identity->crl; crl != NULL && crl->version != 0;
        crl = crl->next) {
     if (!same(&crl->issuer_raw, &crt->issuer_raw)) {
       continue;
     }
+    listed = true;
     int64_t until_s = unix_time_s(&crl->next_update);
     if (tls->now_s > until_s) {
       found |= MBEDTLS_X509_BADCRL_EXPIRED;
     }
-    if (tls->now_s < unix_time_s(&crl->this_update)) {
+    if (!tls->by_floor && tls->now_s < unix_time_s(&crl->this_update)) {
       found |= MBEDTLS_X509_BADCRL_FUTURE;
     }
     if (lists_serial(crl, &crt->serial)) {
@@ -69,8 +74,48 @@ static uint32_t revocation_check(htel_tls *tls, const mbedtls_x509_crt *crt) {
       tls->until_s = until_s;
     }
   }
+  return found | (listed ? 0u : FAULT_CRL_MISSING);
+}
+
+/* ---- Why a chain is not trusted ------------------------------------------------------------ */
+
+/* As mbedTLS counts: one more than the certificates that may stand between; 0 without a limit. */
+static bool may_sign(const mbedtls_x509_crt *ca, int depth) {
+  int most = ca->HTEL_MBEDTLS_PRIVATE(max_pathlen);
+  return ca->HTEL_MBEDTLS_PRIVATE(ca_istrue) != 0 && (most <= 0 || depth < most) &&
+         mbedtls_x509_crt_check_key_usage(ca, MBEDTLS_X509_KU_KEY_CERT_SIGN) == 0;
+}
+
+/* Looks among `candidates` for one with the name of crt's issuer. */
+static bool issuer_find(const mbedtls_x509_crt *candidates, const mbedtls_x509_crt *crt, int depth,
+                        bool *able) {
+  bool found = false;
+  for (const mbedtls_x509_crt *it = candidates; it != NULL && it->version != 0; it = it->next) {
+    if (same(&it->subject_raw, &crt->issuer_raw)) {
+      found = true;
+      *able = *able || may_sign(it, depth);
+    }
+  }
   return found;
 }
+
+/* For a certificate that mbedTLS found no signature above. Nothing to add (HTEL_E_TLS_CA) where one
+ * of the issuer's name could have signed and has not, or where the chain ends in a root of its own.
+ */
+static uint32_t distrust_explain(const htel_tls *tls, const mbedtls_x509_crt *crt, int depth) {
+  bool able = false;
+  bool configured = issuer_find(&tls->identity->ca, crt, depth, &able);
+  bool sent = issuer_find(crt->next, crt, depth, &able);
+  if (!sent && same(&crt->subject_raw, &crt->issuer_raw)) {
+    return depth == 0 ? FAULT_SELF_SIGNED : 0;
+  }
+  if (!configured && !sent) {
+    return FAULT_CHAIN;
+  }
+  return able ? 0 : FAULT_NOT_CA;
+}
+
+/* ---- The callback -------------------------------------------------------------------------- */
 
 /* mbedTLS looks at this after the chain, and tells it differently from version to version. */
 static uint32_t usage_check(const mbedtls_x509_crt *crt) {
@@ -93,15 +138,20 @@ int verify_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *fl
   int64_t until_s = unix_time_s(&crt->valid_to);
   uint32_t seen = *flags & ~(uint32_t)TIME_FLAGS;
   if (tls->now_s > until_s) {
-    seen |= MBEDTLS_X509_BADCERT_EXPIRED;
+    seen |= depth == 0 ? MBEDTLS_X509_BADCERT_EXPIRED : FAULT_CA_EXPIRED;
   }
-  if (tls->now_s < unix_time_s(&crt->valid_from)) {
+  if (!tls->by_floor && tls->now_s < unix_time_s(&crt->valid_from)) {
     seen |= MBEDTLS_X509_BADCERT_FUTURE;
   }
   if (until_s < tls->until_s) {
     tls->until_s = until_s;
   }
-  seen |= revocation_check(tls, crt);
+  if ((seen & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0) {
+    seen |= distrust_explain(tls, crt, depth);
+  }
+  if (tls->identity->crl_given) {
+    seen |= revocation_check(tls, crt) & (depth == 0 ? ~0u : ~FAULT_CRL_MISSING);
+  }
   if (depth == 0) {
     seen |= usage_check(crt);
   }

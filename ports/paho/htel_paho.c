@@ -7,11 +7,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "htel_posix.h"
 #include "paho_worker.h"
 
 #define PORT 8883u
 #define CONNECT_TIMEOUT_MS 20000u
-#define UTC_S_OLDEST 1704067200 /* 2024-01-01: a clock that shows less was never set */
 
 static int link_open(void *ctx, const htel_link_session *session) {
   htel_paho *paho = ctx;
@@ -41,7 +41,7 @@ static void link_close(void *ctx) {
 static int system_utc(void *ctx, int64_t *utc_ms) {
   (void)ctx;
   struct timespec now;
-  if (clock_gettime(CLOCK_REALTIME, &now) != 0 || now.tv_sec < UTC_S_OLDEST) {
+  if (clock_gettime(CLOCK_REALTIME, &now) != 0 || now.tv_sec < HTEL_POSIX_UTC_MS_OLDEST / 1000) {
     return HTEL_E_AGAIN;
   }
   *utc_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
@@ -71,7 +71,9 @@ static int config_take(htel_paho *paho, const htel_paho_config *config) {
       .key_pem = config->key_pem,
       .crl_pem = config->crl_pem,
       .alpn = config->alpn != NULL ? paho->alpn : NULL,
-      .utc = system_utc,
+      .utc = config->utc != NULL ? config->utc : system_utc,
+      .utc_ctx = config->utc_ctx,
+      .utc_floor_ms = config->utc_floor_ms,
   };
   return htel_tls_identity_load(&paho->identity, &tls);
 }

@@ -40,6 +40,12 @@ typedef struct htel_paho_config {
   const char *ca_pem, *cert_pem, *key_pem, *crl_pem; /* texts, see htel_tls_config */
   const char *alpn; /* one protocol name, such as "x-amzn-mqtt-ca" on port 443, or NULL */
   uint32_t connect_timeout_ms; /* name to CONNACK, all together; 0 counts as 20000 */
+  /* Unix time in ms, or HTEL_E_AGAIN: as htel_posix_utc with a htel_posix. Called from the link's
+   * thread. NULL: the system's clock, not known before 2024. */
+  int (*utc)(void *ctx, int64_t *utc_ms);
+  void *utc_ctx;
+  int64_t utc_floor_ms; /* what time it is at least while no clock is set, see htel_tls_config; 0:
+                           wait for the clock */
   void (*wake)(void *); /* an event waits for next(). Called from other threads. May be NULL. */
   void *wake_ctx;
 } htel_paho_config;

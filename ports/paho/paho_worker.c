@@ -90,14 +90,17 @@ static int step_connect(htel_paho *paho, htel_socket *sock) {
 
 static int step_tls(htel_paho *paho, htel_tls *tls, const htel_socket *sock) {
   int rc;
+  htel_socket_hold(sock);
   while ((rc = htel_tls_handshake(tls)) == HTEL_E_AGAIN) {
-    if (htel_tls_wanted(tls) == HTEL_TLS_WANTS_CPU) {
-      continue;
-    }
-    short events = htel_tls_wanted(tls) == HTEL_TLS_WANTS_WRITE ? POLLOUT : POLLIN;
+    htel_tls_wants wants = htel_tls_wanted(tls);
+    short events = wants == HTEL_TLS_WANTS_READ ? POLLIN : POLLOUT; /* CPU: as good as at once */
+    htel_socket_push(sock);
     rc = wait_for(paho, sock->fd, events, paho->deadline_ms, HTEL_E_LINK_SILENT);
     if (rc != 0) {
       return rc;
+    }
+    if (worker_now_ms() >= paho->deadline_ms) {
+      return HTEL_E_LINK_SILENT; /* a server that drips, or never stops */
     }
   }
   if (rc == 0) {
@@ -150,7 +153,10 @@ static int connection_secure(htel_paho *paho, htel_socket *sock) {
 static int connection_run(htel_paho *paho) {
   paho->deadline_ms = worker_now_ms() + paho->connect_timeout_ms;
   htel_socket sock = HTEL_SOCKET_NONE;
-  int rc = step_connect(paho, &sock);
+  int rc = htel_tls_ready(&paho->identity); /* no clock: the server is not even connected to */
+  if (rc == 0) {
+    rc = step_connect(paho, &sock);
+  }
   if (rc == 0) {
     rc = connection_secure(paho, &sock);
   }

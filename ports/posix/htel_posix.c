@@ -18,13 +18,14 @@
 
 #include "posix_boot.h"
 
-#define UTC_MS_OLDEST 1704067200000 /* 2024-01-01 */
+static int64_t clock_ms(clockid_t clock) {
+  struct timespec now;
+  return clock_gettime(clock, &now) == 0 ? (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 : 0;
+}
 
 static uint32_t tick_ms(void *ctx) {
   (void)ctx;
-  struct timespec now;
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return (uint32_t)((uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u);
+  return (uint32_t)clock_ms(CLOCK_BOOTTIME);
 }
 
 static int random_bytes(void *ctx, uint8_t *buf, size_t size) {
@@ -46,12 +47,8 @@ static int random_bytes(void *ctx, uint8_t *buf, size_t size) {
 
 static int utc(void *ctx, int64_t *utc_ms, uint32_t *uncertainty_ms) {
   (void)ctx;
-  struct timespec now;
-  if (clock_gettime(CLOCK_REALTIME, &now) != 0) {
-    return HTEL_E_AGAIN;
-  }
-  int64_t ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-  if (ms < UTC_MS_OLDEST) {
+  int64_t ms = clock_ms(CLOCK_REALTIME);
+  if (ms < HTEL_POSIX_UTC_MS_OLDEST) {
     return HTEL_E_AGAIN; /* never set: see the header */
   }
   *utc_ms = ms;
@@ -62,6 +59,23 @@ static int utc(void *ctx, int64_t *utc_ms, uint32_t *uncertainty_ms) {
     *uncertainty_ms = (uint32_t)(state.maxerror / 1000) + 1; /* us, rounded up */
   }
   return 0;
+}
+
+int htel_posix_utc(void *posix, int64_t *utc_ms) {
+  htel_posix *self = posix;
+  *utc_ms = clock_ms(CLOCK_REALTIME);
+  if (*utc_ms >= HTEL_POSIX_UTC_MS_OLDEST) {
+    return 0;
+  }
+  int64_t learnt_ms = atomic_load(&self->learnt_ms);
+  *utc_ms = clock_ms(CLOCK_BOOTTIME) + learnt_ms;
+  return learnt_ms != 0 ? 0 : HTEL_E_AGAIN;
+}
+
+void htel_posix_utc_learn(htel_posix *posix, int64_t utc_ms) {
+  if (utc_ms >= HTEL_POSIX_UTC_MS_OLDEST) {
+    atomic_store(&posix->learnt_ms, utc_ms - clock_ms(CLOCK_BOOTTIME));
+  }
 }
 
 static int boot_begin(void *ctx, htel_boot *boot) {

@@ -16,10 +16,10 @@
  *     for (;;) htel_posix_wait(&posix, htel_poll(tel));
  *
  * Clock: CLOCK_BOOTTIME, which goes on while the machine sleeps.
- * UTC: CLOCK_REALTIME; not known (HTEL_E_AGAIN) while it shows a year before 2024, since a clock
- * older than this library was never set (boards without a battery begin in 1970 or at their build
- * date). Its uncertainty is the kernel's own bound while something disciplines the clock (NTP,
- * PTP), otherwise HTEL_POSIX_UNSYNC_MS.
+ * UTC: CLOCK_REALTIME; not known (HTEL_E_AGAIN) while it shows less than HTEL_POSIX_UTC_MS_OLDEST,
+ * since a clock older than this library was never set (boards without a battery begin in 1970, or
+ * at the date of their image). Its uncertainty is the kernel's own bound while something
+ * disciplines the clock (NTP, PTP), otherwise HTEL_POSIX_UNSYNC_MS.
  *
  * The boot file holds the boot number and since when boots did not end cleanly, with a checksum. It
  * is replaced whole (written beside, synced, renamed, directory synced), so a power cut leaves the
@@ -37,23 +37,27 @@
 #ifdef __cplusplus /* which has no <stdatomic.h> before C++23 */
 #include <atomic>
 typedef std::atomic_bool htel_posix_flag;
+typedef std::atomic_llong htel_posix_time;
 extern "C" {
 #else
 #include <stdatomic.h>
 typedef atomic_bool htel_posix_flag;
+typedef atomic_llong htel_posix_time;
 #endif
 
 #define HTEL_POSIX_PATH_CHARS_MAX 1000u
+#define HTEL_POSIX_UTC_MS_OLDEST INT64_C(1704067200000) /* 2024-01-01 */
 #define HTEL_POSIX_UNSYNC_MS 1000u /* assumed error of a clock that nothing disciplines */
 
 /* The caller's; the members are for the functions below. Must not move while open. */
 typedef struct htel_posix {
-  int wake_fd;           /* eventfd */
-  int lock_fd;           /* holds the lock on the boot file, -1 without one */
-  htel_posix_flag woken; /* a wake-up is on its way: another needs no system call */
-  int watch_fd;          /* ends the next wait too, */
-  short watch_events;    /* on these of poll()'s events; 0: nothing is watched */
-  uint64_t boot;         /* the number given last, 0 before */
+  int wake_fd;               /* eventfd */
+  int lock_fd;               /* holds the lock on the boot file, -1 without one */
+  htel_posix_flag woken;     /* a wake-up is on its way: another needs no system call */
+  int watch_fd;              /* ends the next wait too, */
+  short watch_events;        /* on these of poll()'s events; 0: nothing is watched */
+  uint64_t boot;             /* the number given last, 0 before */
+  htel_posix_time learnt_ms; /* Unix time less CLOCK_BOOTTIME, 0 while nothing was learnt */
   char boot_file[HTEL_POSIX_PATH_CHARS_MAX + 1];
 } htel_posix;
 
@@ -67,6 +71,19 @@ void htel_posix_close(htel_posix *posix);
 /* The port for htel_open(): tick_ms, random, boot_begin and boot_end (with a boot file), utc, wake.
  * Keep the struct as long as the client. `link` is kept by reference. */
 htel_port htel_posix_port(htel_posix *posix, const htel_link *link);
+
+/* Unix time in ms for judging certificates: the system's clock; while that was never set, what was
+ * learnt; HTEL_E_AGAIN where neither is known. Any thread. The argument is a htel_posix (void *,
+ * so that it fits where a function with a context is wanted). */
+int htel_posix_utc(void *posix, int64_t *utc_ms);
+
+/* For devices that no NTP reaches: it is utc_ms now, said the ingest in a receipt. To be called
+ * after htel_poll with what htel_utc_now() gives, where the application sets no time itself:
+ *
+ *     if (htel_utc_now(tel, &utc_ms, &uncertainty_ms) == 0) htel_posix_utc_learn(&posix, utc_ms);
+ *
+ * The system's clock stays as it is, and the core goes on taking its time from receipts. */
+void htel_posix_utc_learn(htel_posix *posix, int64_t utc_ms);
 
 /* Ends the wait that is under way, or the next one. Any thread, any signal handler; keeps errno.
  * The argument is a htel_posix (void *, so that it fits where a function with a context is wanted).

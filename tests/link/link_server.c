@@ -38,18 +38,20 @@ static size_t plain_read(link_server *self, int fd, uint8_t *buf, size_t size) {
 }
 
 static void plain_serve(link_server *self, int fd) {
-  static const char text[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
+  const server_script *script = &self->script;
+  const char *text = script->answer != NULL ? script->answer : "HTTP/1.1 400 Bad Request\r\n\r\n";
+  size_t text_size = script->answer_size != 0 ? script->answer_size : strlen(text);
   static const uint8_t half[] = {22, 3, 3, 0, 90, 2, 0, 0, 86, 3, 3};
   uint8_t buf[2048];
   size_t n;
   while ((n = plain_read(self, fd, buf, sizeof buf)) > 0) {
     atomic_fetch_add(&self->application_bytes, (unsigned)n);
-    if (self->script.kind == SERVER_PLAIN) {
-      send(fd, text, sizeof text - 1, MSG_NOSIGNAL);
-    } else if (self->script.kind == SERVER_MIDWAY) {
+    if (script->kind == SERVER_PLAIN) {
+      send(fd, text, text_size, MSG_NOSIGNAL);
+    } else if (script->kind == SERVER_MIDWAY) {
       send(fd, half, sizeof half, MSG_NOSIGNAL);
       return;
-    } else if (self->script.kind == SERVER_CLOSES) {
+    } else if (script->kind == SERVER_CLOSES) {
       return;
     }
   }
@@ -68,11 +70,93 @@ typedef struct tls_side {
   const char *alpn[2];
   link_server *server;
   int fd;
+  bool struck;         /* the script's fault has come */
   uint8_t body[70000]; /* of a packet */
 } tls_side;
 
+/* Until the client has gone, or the server is to end. */
+static void side_discard(tls_side *side) {
+  uint8_t ignored[512];
+  while (plain_read(side->server, side->fd, ignored, sizeof ignored) > 0) {
+  }
+}
+
+static bool client_gone(const tls_side *side) {
+  struct pollfd wait = {.fd = side->fd, .events = POLLRDHUP};
+  return atomic_load(&side->server->stop) || poll(&wait, 1, 0) > 0;
+}
+
+static void side_drip(tls_side *side, const uint8_t *bytes, size_t size) {
+  for (size_t i = 0; i < size && !client_gone(side); i++) {
+    send(side->fd, bytes + i, 1, MSG_NOSIGNAL);
+    sleep_ms(100);
+  }
+}
+
+/* Many in a write: the client must have no time to find nothing there. */
+static void side_flood(tls_side *side) {
+  static const uint8_t warning[] = {21, 3, 3, 0, 2, 1, 90};
+  uint8_t *bytes = side->body;
+  size_t size = sizeof side->body / sizeof warning * sizeof warning;
+  for (size_t i = 0; i < size; i++) {
+    bytes[i] = warning[i % sizeof warning];
+  }
+  while (!client_gone(side) && send(side->fd, bytes, size, MSG_NOSIGNAL) > 0) {
+  }
+}
+
+/* Does what the script says in the place of a handshake message, which is a record by itself. */
+static void side_strike(tls_side *side, const unsigned char *record, size_t size) {
+  static const uint8_t alert[] = {21, 3, 3, 0, 2, 2, 80};
+  static const uint8_t nonsense[] = {22, 3, 3, 0, 4, 99, 0, 0, 0};
+  static const uint8_t garbage[] = "neither TLS nor anything else";
+  static const struct linger reset = {.l_onoff = 1};
+  switch (side->server->script.fault) {
+    case FAULT_RESET:
+      setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+      break; /* by closing it */
+    case FAULT_SILENCE: side_discard(side); break;
+    case FAULT_GARBAGE:
+      send(side->fd, garbage, sizeof garbage, MSG_NOSIGNAL);
+      side_discard(side);
+      break;
+    case FAULT_NONSENSE:
+      send(side->fd, nonsense, sizeof nonsense, MSG_NOSIGNAL);
+      side_discard(side);
+      break;
+    case FAULT_TRUNCATE: send(side->fd, record, size / 2, MSG_NOSIGNAL); break;
+    case FAULT_ALERT:
+      send(side->fd, alert, sizeof alert, MSG_NOSIGNAL);
+      side_discard(side);
+      break;
+    case FAULT_DRIP: side_drip(side, record, size); break;
+    case FAULT_FLOOD: side_flood(side); break;
+    default: break;
+  }
+}
+
+static bool strikes(const tls_side *side, const unsigned char *record, size_t size) {
+  const server_script *script = &side->server->script;
+  int type = record[0] == 20 ? AT_CHANGE_CIPHER : record[0] == 22 && size > 5 ? record[5] : -1;
+  return script->fault != FAULT_NONE && !side->struck && type == script->fault_at;
+}
+
+/* mbedTLS sends each handshake message in one record by one call. */
 static int side_send(void *ctx, const unsigned char *buf, size_t size) {
   tls_side *side = ctx;
+  if (side->struck && side->server->script.fault != FAULT_FLIP) {
+    return MBEDTLS_ERR_SSL_CONN_EOF;
+  }
+  if (strikes(side, buf, size)) {
+    side->struck = true;
+    if (side->server->script.fault != FAULT_FLIP || size > sizeof side->body) {
+      side_strike(side, buf, size);
+      return MBEDTLS_ERR_SSL_CONN_EOF;
+    }
+    memcpy(side->body, buf, size);
+    side->body[size - 1] ^= 1;
+    buf = side->body;
+  }
   ssize_t n = send(side->fd, buf, size, MSG_NOSIGNAL);
   return n > 0 ? (int)n : MBEDTLS_ERR_SSL_CONN_EOF;
 }
@@ -116,6 +200,12 @@ static void side_setup(tls_side *side) {
 #endif
   mbedtls_ssl_conf_rng(&side->config, mbedtls_ctr_drbg_random, &side->random);
   mbedtls_ssl_conf_own_cert(&side->config, &side->cert, &side->key);
+#if defined(MBEDTLS_SSL_RENEGOTIATION)
+  if (side->server->script.renegotiates) {
+    mbedtls_ssl_conf_renegotiation(&side->config, MBEDTLS_SSL_RENEGOTIATION_ENABLED);
+    mbedtls_ssl_conf_renegotiation_enforced(&side->config, MBEDTLS_SSL_RENEGOTIATION_NOT_ENFORCED);
+  }
+#endif
   if (side->server->script.alpn != NULL) {
     side->alpn[0] = side->server->script.alpn;
     mbedtls_ssl_conf_alpn_protocols(&side->config, side->alpn);
@@ -136,6 +226,9 @@ static void side_free(tls_side *side) {
 static bool read_exactly(tls_side *side, uint8_t *buf, size_t size) {
   for (size_t done = 0; done < size;) {
     int n = mbedtls_ssl_read(&side->ssl, buf + done, size - done);
+    if (n == MBEDTLS_ERR_SSL_WANT_READ) {
+      continue; /* the client has refused to renegotiate */
+    }
     if (n <= 0) {
       return false;
     }
@@ -167,7 +260,7 @@ static uint8_t packet_read(tls_side *side, uint8_t *body, size_t room) {
 static void mqtt_serve(tls_side *side) {
   const server_script *script = &side->server->script;
   uint8_t *body = side->body, kind;
-  bool mute = false;
+  bool mute = script->silent;
   while ((kind = packet_read(side, body, sizeof side->body)) != 0) {
     uint8_t answer[5] = {0};
     size_t size = 0;
@@ -175,6 +268,7 @@ static void mqtt_serve(tls_side *side) {
       case 1: /* CONNECT */
         memcpy(answer, (uint8_t[]){0x20, 2, 0, script->connack}, size = 4);
         break;
+      case 3: /* PUBLISH */ atomic_fetch_add(&side->server->publishes, 1); break;
       case 8: /* SUBSCRIBE */
         memcpy(answer, (uint8_t[]){0x90, 3, body[0], body[1], script->suback}, size = 5);
         break;
@@ -190,6 +284,11 @@ static void mqtt_serve(tls_side *side) {
     if (kind >> 4 == 8 && script->nonsense) {
       mbedtls_ssl_write(&side->ssl, (const uint8_t *)"\xf0\xff\xff\xff\xff\xff", 6);
     }
+#if defined(MBEDTLS_SSL_RENEGOTIATION)
+    if (kind >> 4 == 8 && script->renegotiates) {
+      mbedtls_ssl_renegotiate(&side->ssl);
+    }
+#endif
     mute = mute || (kind >> 4 == 8 && script->mute);
   }
 }

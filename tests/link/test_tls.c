@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_tls.c - whom the link refuses to speak to, with which error, and that nothing but a
- * handshake was said.
- *
- * Servers are OpenSSL's s_server and mosquitto, with a proxy before them that counts the client's
- * TLS records: a refused server sees no application data and no Finished (which in TLS 1.2 follows
- * a change of cipher). */
+/* test_tls.c - the TLS layer by itself: by which clock certificates are judged, how long a session
+ * lives, streams that block, credentials that do not fit. test_tls_matrix.c has servers good and
+ * bad, test_tls_clock.c the clock seen by whole links. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -23,10 +20,7 @@
 #include "htel_socket.h"
 #include "htel_tls.h"
 #include "link_client.h"
-#include "link_proxy.h"
-#include "link_server.h"
-
-#define S_SERVER_OPTIONS_MAX 8
+#include "tls_servers.h"
 
 static char certs[BROKER_PATH_MAX];
 
@@ -35,7 +29,7 @@ static int group_setup(void **state) {
   broker_certs(certs, "--device", "dev-1", NULL);
   char log[BROKER_PATH_MAX + 16];
   snprintf(log, sizeof log, "%s/bad.log", certs);
-  const char *arguments[] = {HTEL_TEST_SOURCE "/tests/link/link_bad_certs.sh", certs, NULL};
+  const char *arguments[] = {HTEL_TEST_SOURCE "/tests/link/link_certs.sh", certs, NULL};
   return process_run(log, arguments);
 }
 
@@ -43,140 +37,6 @@ static int group_teardown(void **state) {
   (void)state;
   directory_remove(certs);
   return 0;
-}
-
-/* ---- OpenSSL's server --------------------------------------------------------------------------
- */
-
-typedef struct s_server {
-  uint16_t port;
-  pid_t pid;
-  char log[BROKER_PATH_MAX + 32]; /* what it prints, and what clients said in plain text */
-} s_server;
-
-static void s_server_start(s_server *self, const char *cert, const char *const options[]) {
-  char port[8], crt[BROKER_PATH_MAX + 64], key[BROKER_PATH_MAX + 64];
-  self->port = port_free();
-  snprintf(port, sizeof port, "%u", (unsigned)self->port);
-  snprintf(crt, sizeof crt, "%s/%s.crt", certs, cert);
-  snprintf(key, sizeof key, "%s/%s.key", certs, cert);
-  snprintf(self->log, sizeof self->log, "%s/s_server-%s.log", certs, port);
-  const char *arguments[8 + S_SERVER_OPTIONS_MAX + 1] = {"openssl", "s_server", "-accept", port,
-                                                         "-cert",   crt,        "-key",    key};
-  for (size_t i = 0; options != NULL && options[i] != NULL; i++) {
-    assert_true(i < S_SERVER_OPTIONS_MAX);
-    arguments[8 + i] = options[i];
-  }
-  self->pid = process_start(self->log, arguments);
-  assert_true(port_wait(self->port));
-}
-
-static void s_server_stop(s_server *self) {
-  process_end(self->pid, SIGKILL);
-}
-
-static void assert_nothing_said(const proxy_counts *counts) {
-  assert_true(counts->connections >= 1);
-  assert_int_equal(counts->records_up[TLS_APPLICATION], 0);
-  assert_int_equal(counts->records_up[TLS_CHANGE_CIPHER], 0);
-}
-
-/* ---- Each reason its own error
- * --------------------------------------------------------------------- */
-
-typedef struct refusal {
-  const char *what;
-  int error;
-  const char *cert; /* the server's */
-  const char *ca, *crl, *alpn;
-  const char *options[S_SERVER_OPTIONS_MAX];
-} refusal;
-
-static const refusal refusals[] = {
-    {"signed by another CA of the same name", HTEL_E_TLS_CA, "otherca", .ca = NULL},
-    {"we trust another CA", HTEL_E_TLS_CA, "broker", .ca = "otherca-ca.crt"},
-    {"self-signed", HTEL_E_TLS_CA, "selfsigned", .ca = NULL},
-    {"expired", HTEL_E_TLS_EXPIRED, "expired", .ca = NULL},
-    {"not yet valid", HTEL_E_TLS_NOT_YET, "future", .ca = NULL},
-    {"another host's", HTEL_E_TLS_NAME, "othername", .ca = NULL},
-    {"for clients only", HTEL_E_TLS_USAGE, "usage", .ca = NULL},
-    {"revoked", HTEL_E_TLS_REVOKED, "revoked", .crl = "crl.pem"},
-    {"revocation list out of date", HTEL_E_TLS_CREDENTIALS, "broker", .crl = "crl-old.pem"},
-    {"RSA key of 1024 bits", HTEL_E_TLS_WEAK, "weakkey",
-     .options = {"-cipher", "DEFAULT:@SECLEVEL=0", "-tls1_2"}},
-    {"signed with SHA-1", HTEL_E_TLS_WEAK, "weakhash",
-     .options = {"-cipher", "DEFAULT:@SECLEVEL=0", "-tls1_2"}},
-    {"TLS 1.0 only", HTEL_E_TLS_VERSION, "broker",
-     .options = {"-tls1", "-cipher", "ALL:@SECLEVEL=0"}},
-    {"TLS 1.1 only", HTEL_E_TLS_VERSION, "broker",
-     .options = {"-tls1_1", "-cipher", "ALL:@SECLEVEL=0"}},
-    {"CBC only", HTEL_E_TLS, "broker",
-     .options = {"-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA"}},
-    {"RSA key exchange only", HTEL_E_TLS, "weakkey",
-     .options = {"-tls1_2", "-cipher", "AES128-GCM-SHA256:@SECLEVEL=0"}},
-    {"another ALPN protocol", HTEL_E_TLS_ALPN, "broker", .alpn = "mqtt",
-     .options = {"-alpn", "h2"}},
-};
-
-static void test_bad_server_is_refused_with_its_own_error(void **state) {
-  (void)state;
-  for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
-    const refusal *it = &refusals[i];
-    s_server server;
-    link_proxy proxy;
-    s_server_start(&server, it->cert, it->options);
-    proxy_start(&proxy, server.port);
-    link_client client;
-    link_client_new(&client, &(link_client_options){.certs = certs,
-                                                    .id = "dev-1",
-                                                    .ca = it->ca,
-                                                    .crl = it->crl,
-                                                    .alpn = it->alpn,
-                                                    .port = proxy.port});
-    int error = link_client_fails(&client);
-    print_message("%-38s %s\n", it->what, htel_errname(error));
-    assert_string_equal(htel_errname(error), htel_errname(it->error));
-    proxy_counts counts = proxy_counts_take(&proxy);
-    assert_nothing_said(&counts);
-    assert_false(file_contains(server.log, "MQTT"));
-    assert_false(file_contains(server.log, "dev-1"));
-    link_client_free(&client);
-    proxy_stop(&proxy);
-    s_server_stop(&server);
-  }
-}
-
-static void test_server_that_is_not_tls(void **state) {
-  (void)state;
-  static const struct {
-    server_kind kind;
-    int error;
-  } cases[] = {{SERVER_PLAIN, HTEL_E_TLS_NOT_TLS},
-               {SERVER_CLOSES, HTEL_E_TLS_NOT_TLS},
-               {SERVER_MIDWAY, HTEL_E_LINK_LOST},
-               {SERVER_SILENT, HTEL_E_LINK_SILENT}};
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    link_server server;
-    link_proxy proxy;
-    server_start(&server, &(server_script){.kind = cases[i].kind});
-    proxy_start(&proxy, server.port);
-    link_client client;
-    link_client_new(
-        &client,
-        &(link_client_options){
-            .certs = certs, .id = "dev-1", .port = proxy.port, .connect_timeout_ms = 1000});
-    uint64_t since = now_ms();
-    int error = link_client_fails(&client);
-    print_message("%d: %s\n", (int)cases[i].kind, htel_errname(error));
-    assert_int_equal(error, cases[i].error);
-    assert_true(now_ms() - since < 3000);
-    proxy_counts counts = proxy_counts_take(&proxy);
-    assert_nothing_said(&counts);
-    assert_int_equal(counts.records_up[TLS_HANDSHAKE], 1); /* the hello */
-    link_client_free(&client);
-    proxy_stop(&proxy);
-    server_stop(&server);
-  }
 }
 
 static void test_no_server_and_no_such_host(void **state) {
@@ -191,48 +51,6 @@ static void test_no_server_and_no_such_host(void **state) {
   assert_int_equal(link_client_fails(&client), HTEL_E_RESOLVE);
   link_client_free(&client);
 }
-
-static void test_broker_refuses_our_certificate(void **state) {
-  (void)state;
-  static const char *const ours[] = {"stranger", ""};
-  broker mosquitto;
-  broker_start(&mosquitto, certs, "");
-  for (size_t i = 0; i < 2; i++) {
-    link_client client;
-    link_client_new(&client,
-                    &(link_client_options){
-                        .certs = certs, .id = "dev-1", .cert = ours[i], .port = mosquitto.port});
-    assert_string_equal(htel_errname(link_client_fails(&client)), "HTEL_E_TLS_CLIENT_CERT");
-    link_client_free(&client);
-  }
-  broker_stop(&mosquitto);
-}
-
-static void test_alpn_is_agreed_on_or_refused(void **state) {
-  (void)state;
-  static const char *const known[] = {"x-amzn-mqtt-ca", NULL};
-  for (size_t i = 0; i < 2; i++) {
-    link_server server;
-    server_start(&server, &(server_script){
-                              .kind = SERVER_MQTT, .certs = certs, .alpn = known[i], .suback = 1});
-    link_client client;
-    link_client_new(
-        &client, &(link_client_options){
-                     .certs = certs, .id = "dev-1", .alpn = "x-amzn-mqtt-ca", .port = server.port});
-    if (known[i] != NULL) {
-      link_client_up(&client);
-      link_client_close(&client);
-    } else { /* a server without ALPN might be any service with a good certificate */
-      assert_int_equal(link_client_fails(&client), HTEL_E_TLS_ALPN);
-      assert_int_equal(atomic_load(&server.application_bytes), 0);
-    }
-    link_client_free(&client);
-    server_stop(&server);
-  }
-}
-
-/* ---- The TLS layer by itself
- * --------------------------------------------------------------------- */
 
 static int64_t clock_ms; /* 0: not set */
 
@@ -249,18 +67,26 @@ static char *file_read(const char *name) {
   return text;
 }
 
-static int identity_load(htel_tls_identity *identity, const char *cert, const char *key) {
-  char *texts[3] = {file_read("ca.crt"), file_read(cert), file_read(key)};
+static int identity_load_floor(htel_tls_identity *identity, const char *cert, const char *key,
+                               const char *crl, int64_t floor_ms) {
+  char *texts[4] = {file_read("ca.crt"), file_read(cert), file_read(key)};
+  texts[3] = crl != NULL ? file_read(crl) : NULL;
   htel_tls_config config = {.host = "localhost",
                             .ca_pem = texts[0],
                             .cert_pem = texts[1],
                             .key_pem = texts[2],
-                            .utc = clock_utc};
+                            .crl_pem = texts[3],
+                            .utc = clock_utc,
+                            .utc_floor_ms = floor_ms};
   int rc = htel_tls_identity_load(identity, &config);
-  for (size_t i = 0; i < 3; i++) {
+  for (size_t i = 0; i < 4; i++) {
     htel_pem_free(texts[i]);
   }
   return rc;
+}
+
+static int identity_load(htel_tls_identity *identity, const char *cert, const char *key) {
+  return identity_load_floor(identity, cert, key, NULL, 0);
 }
 
 static void socket_open(htel_socket *sock, uint16_t port) {
@@ -298,32 +124,105 @@ static int handshake(htel_tls *tls) {
   return rc;
 }
 
+/* A handshake with a server that has the certificate `cert`: its error. After an error nothing can
+ * be written. */
+static int judge(htel_tls_identity *identity, const char *cert) {
+  tls_server server;
+  tls_server_start(&server, certs, &(tls_server_spec){.kind = TLS_S_SERVER, .cert = cert});
+  htel_socket sock = HTEL_SOCKET_NONE;
+  socket_open(&sock, server.port);
+  htel_tls tls;
+  int ready = htel_tls_ready(identity);
+  int rc = htel_tls_start(&tls, identity, htel_socket_stream(&sock));
+  assert_int_equal(rc, ready);
+  rc = rc != 0 ? rc : handshake(&tls);
+  if (rc != 0) {
+    assert_int_equal(htel_tls_write(&tls, (const uint8_t *)"x", 1), rc);
+  }
+  htel_tls_free(&tls);
+  htel_socket_close(&sock);
+  tls_server_stop(&server);
+  return rc;
+}
+
+#define Y2001_MS 1000000000000
+#define Y2096_MS 4000000000000
+#define DAY_MS INT64_C(86400000)
+
+static int64_t real_ms(void) {
+  return (int64_t)time(NULL) * 1000;
+}
+
 static void test_clock_decides(void **state) {
   (void)state;
   static const struct {
     int64_t utc_ms;
     int error;
-  } cases[] = {{0, HTEL_E_TLS_NO_TIME},
-               {1000000000000, HTEL_E_TLS_NOT_YET},  /* 2001 */
-               {4000000000000, HTEL_E_TLS_EXPIRED}}; /* 2096 */
-  s_server server;
-  s_server_start(&server, "broker", NULL);
+  } cases[] = {
+      {0, HTEL_E_TLS_NO_TIME}, {Y2001_MS, HTEL_E_TLS_NOT_YET}, {Y2096_MS, HTEL_E_TLS_EXPIRED}};
   htel_tls_identity identity;
   assert_int_equal(identity_load(&identity, "dev-1.crt", "dev-1.key"), 0);
   for (size_t i = 0; i < 3; i++) {
     clock_ms = cases[i].utc_ms;
-    htel_socket sock = HTEL_SOCKET_NONE;
-    socket_open(&sock, server.port);
-    htel_tls tls;
-    int rc = htel_tls_start(&tls, &identity, htel_socket_stream(&sock));
-    rc = rc != 0 ? rc : handshake(&tls);
-    assert_string_equal(htel_errname(rc), htel_errname(cases[i].error));
-    assert_int_equal(htel_tls_write(&tls, (const uint8_t *)"x", 1), cases[i].error);
-    htel_tls_free(&tls);
-    htel_socket_close(&sock);
+    assert_string_equal(htel_errname(judge(&identity, "broker")), htel_errname(cases[i].error));
   }
+  clock_ms = real_ms();
+  assert_int_equal(judge(&identity, "broker"), 0);
   htel_tls_identity_free(&identity);
-  s_server_stop(&server);
+}
+
+/* The floor stands in for the clock while that shows less, and never for one that shows more. */
+static void test_floor_stands_in_for_a_clock(void **state) {
+  (void)state;
+  const int64_t now = real_ms();
+  const struct {
+    int64_t clock_ms, floor_ms;
+    const char *cert;
+    int error;
+  } cases[] = {
+      {0, now, "broker", 0},
+      {0, now - 3650 * DAY_MS, "broker", 0}, /* issued since: not judged */
+      {0, now - 3650 * DAY_MS, "future", 0},
+      {0, now, "expired", HTEL_E_TLS_EXPIRED},
+      {0, now, "under_expired", HTEL_E_TLS_CA_EXPIRED},
+      {0, Y2001_MS, "expired", 0}, /* that is what a floor cannot see */
+      {0, Y2096_MS, "broker", HTEL_E_TLS_EXPIRED},
+      {0, now, "othername", HTEL_E_TLS_NAME}, /* all else is as ever */
+      {0, now, "otherca", HTEL_E_TLS_CA},
+      {Y2001_MS, now, "broker", 0}, /* a clock that cannot be right */
+      {Y2001_MS, now, "expired", HTEL_E_TLS_EXPIRED},
+      {Y2096_MS, now, "broker", HTEL_E_TLS_EXPIRED}, /* the clock is set */
+      {now, now - 3650 * DAY_MS, "future", HTEL_E_TLS_NOT_YET},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    htel_tls_identity identity;
+    assert_int_equal(
+        identity_load_floor(&identity, "dev-1.crt", "dev-1.key", NULL, cases[i].floor_ms), 0);
+    clock_ms = cases[i].clock_ms;
+    assert_string_equal(htel_errname(judge(&identity, cases[i].cert)),
+                        htel_errname(cases[i].error));
+    htel_tls_identity_free(&identity);
+  }
+}
+
+static void test_floor_judges_revocation_lists_too(void **state) {
+  (void)state;
+  static const struct {
+    const char *crl, *cert;
+    int error;
+  } cases[] = {{"crl.pem", "broker", 0},
+               {"crl.pem", "revoked", HTEL_E_TLS_REVOKED},
+               {"crl-future.pem", "broker", 0},
+               {"crl-old.pem", "broker", HTEL_E_TLS_CRL}};
+  clock_ms = 0;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    htel_tls_identity identity;
+    assert_int_equal(
+        identity_load_floor(&identity, "dev-1.crt", "dev-1.key", cases[i].crl, real_ms()), 0);
+    assert_string_equal(htel_errname(judge(&identity, cases[i].cert)),
+                        htel_errname(cases[i].error));
+    htel_tls_identity_free(&identity);
+  }
 }
 
 /* One handshake and a few bytes each way; whether it was resumed. */
@@ -363,7 +262,7 @@ static void test_session_is_resumed_for_a_day_at_most(void **state) {
   broker_start(&mosquitto, certs, "");
   htel_tls_identity identity;
   assert_int_equal(identity_load(&identity, "dev-1.crt", "dev-1.key"), 0);
-  int64_t start = clock_ms = (int64_t)time(NULL) * 1000;
+  int64_t start = clock_ms = real_ms();
   assert_false(visit(&identity, mosquitto.port, false));
   assert_true(visit(&identity, mosquitto.port, false));
   clock_ms = start + 86399 * (int64_t)1000;
@@ -381,12 +280,72 @@ static void test_session_is_resumed_for_a_day_at_most(void **state) {
   broker_stop(&mosquitto);
 }
 
+/* Without a clock nobody can say how old a session is: none is kept, and none is used. */
+static void test_floor_keeps_no_session(void **state) {
+  (void)state;
+  broker mosquitto;
+  broker_start(&mosquitto, certs, "");
+  htel_tls_identity identity;
+  const int64_t now = real_ms();
+  assert_int_equal(identity_load_floor(&identity, "dev-1.crt", "dev-1.key", NULL, now), 0);
+  clock_ms = 0;
+  assert_false(visit(&identity, mosquitto.port, false));
+  assert_false(visit(&identity, mosquitto.port, false));
+  clock_ms = now;
+  assert_false(visit(&identity, mosquitto.port, false)); /* the certificate is looked at again */
+  assert_true(visit(&identity, mosquitto.port, false));
+  clock_ms = 0;
+  assert_false(visit(&identity, mosquitto.port, false)); /* the clock was lost: as at first */
+  clock_ms = now;
+  assert_false(visit(&identity, mosquitto.port, false));
+  htel_tls_identity_free(&identity);
+  broker_stop(&mosquitto);
+}
+
+/* OpenSSL keeps a session by its id only when the connection ended well. */
+static bool resumed_by_id(htel_tls_identity *identity, uint16_t port) {
+  htel_socket sock = HTEL_SOCKET_NONE;
+  socket_open(&sock, port);
+  htel_tls tls;
+  assert_int_equal(htel_tls_start(&tls, identity, htel_socket_stream(&sock)), 0);
+  assert_int_equal(handshake(&tls), 0);
+  assert_int_equal(htel_tls_write(&tls, (const uint8_t *)"x", 1), 1);
+  assert_int_equal(htel_tls_close_notify(&tls), 0);
+  uint8_t byte;
+  for (uint64_t until = now_ms() + 5000; htel_tls_read(&tls, &byte, 1) == 0 && now_ms() < until;) {
+    sleep_ms(1);
+  }
+  bool resumed = htel_tls_resumed(&tls);
+  htel_tls_free(&tls);
+  htel_socket_close(&sock);
+  return resumed;
+}
+
+static void test_session_is_resumed_by_its_id(void **state) {
+  (void)state;
+  static const char *const memories[] = {NULL, "-no_cache"};
+  clock_ms = real_ms();
+  for (size_t i = 0; i < 2; i++) {
+    tls_server server;
+    tls_server_start(&server, certs,
+                     &(tls_server_spec){.kind = TLS_S_SERVER,
+                                        .cert = "broker",
+                                        .options = {"-tls1_2", "-no_ticket", memories[i]}});
+    htel_tls_identity identity;
+    assert_int_equal(identity_load(&identity, "dev-1.crt", "dev-1.key"), 0);
+    assert_false(resumed_by_id(&identity, server.port));
+    assert_int_equal(resumed_by_id(&identity, server.port), memories[i] == NULL);
+    htel_tls_identity_free(&identity);
+    tls_server_stop(&server);
+  }
+}
+
 static void test_stream_that_blocks_and_fragments(void **state) {
   (void)state;
   broker mosquitto;
   broker_start(&mosquitto, certs, "");
   htel_tls_identity identity;
-  clock_ms = (int64_t)time(NULL) * 1000;
+  clock_ms = real_ms();
   assert_int_equal(identity_load(&identity, "dev-1.crt", "dev-1.key"), 0);
   assert_false(visit(&identity, mosquitto.port, true));
   assert_true(visit(&identity, mosquitto.port, true));
@@ -430,13 +389,13 @@ static void test_pem_files_are_bounded(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_bad_server_is_refused_with_its_own_error),
-      cmocka_unit_test(test_server_that_is_not_tls),
       cmocka_unit_test(test_no_server_and_no_such_host),
-      cmocka_unit_test(test_broker_refuses_our_certificate),
-      cmocka_unit_test(test_alpn_is_agreed_on_or_refused),
       cmocka_unit_test(test_clock_decides),
+      cmocka_unit_test(test_floor_stands_in_for_a_clock),
+      cmocka_unit_test(test_floor_judges_revocation_lists_too),
+      cmocka_unit_test(test_floor_keeps_no_session),
       cmocka_unit_test(test_session_is_resumed_for_a_day_at_most),
+      cmocka_unit_test(test_session_is_resumed_by_its_id),
       cmocka_unit_test(test_stream_that_blocks_and_fragments),
       cmocka_unit_test(test_credentials_that_do_not_fit),
       cmocka_unit_test(test_pem_files_are_bounded),

@@ -200,6 +200,7 @@ static int link_publish(void *ctx, const htel_message *m) {
     assert_int_equal(m->read(m->source, m->token, at, bytes + at, n), 0);
     at += n;
   }
+  if (f->tap != NULL) f->tap(f->tap_ctx, m->topic, bytes, m->size);
   if (chance(f, f->lose_frames_pct)) return 0; /* the broker forgot it, acknowledged or not */
   if (!f->no_acks && !chance(f, f->lose_acks_pct)) reply(f, f->ack_ms, m->token, NULL);
   ingest(f, m->topic, bytes, m->size);

@@ -75,6 +75,9 @@ typedef struct fake {
   fake_frame *frames;
   size_t frame_count, frame_room;
   unsigned duplicates, publishes, opens;
+  /* sees each message as it was published; may be NULL */
+  void (*tap)(void *ctx, const char *topic, const uint8_t *bytes, size_t size);
+  void *tap_ctx;
   fake_series series[HTEL_CHANNELS_MAX];
   fake_series alarms;
   htel_loss losses[4096];

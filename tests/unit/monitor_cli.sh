@@ -41,6 +41,12 @@ check 'a bad id' refuses 1 'device_id' --device 'a b' --out "$dir/a.htel" --dura
 check 'speed 0' refuses 64 '--speed must be' "${file[@]}" --speed 0
 check 'speed nan' refuses 64 '--speed must be' "${file[@]}" --speed nan
 check 'no end at max' refuses 64 'needs --duration' "${file[@]}" --speed max
+check 'a floor that is no date' refuses 64 '--clock-floor must be' "${file[@]}" \
+  --clock-floor soon
+check 'a floor before all time' refuses 64 '--clock-floor must be' "${file[@]}" \
+  --clock-floor 1969-12-31
+check 'a floor with a rest' refuses 64 '--clock-floor must be' "${file[@]}" \
+  --clock-floor 2026-01-02x
 check 'threads at max' refuses 64 '--threads needs a speed' "${file[@]}" --speed max --threads \
   --duration 1
 check 'a negative number' refuses 64 '--frame-s must be' "${file[@]}" --frame-s -1
@@ -64,6 +70,8 @@ check 'comes back without zlib' comes_back --speed max --coding fast
 check 'comes back in small frames' comes_back --speed max --frame-bytes 512
 check 'waits for room while offline' comes_back --speed max --outbox-bytes 4096 --frame-bytes 512 \
   --outage 0:1 --backoff 100:200
+check 'comes back with floors' comes_back --speed max --clock-floor wait --clock-floor build \
+  --clock-floor 2026-01-02
 check 'comes back from a small ring' comes_back --speed max --ring-bytes 1024
 check 'comes back at 60 times its speed' comes_back --speed 60
 check 'comes back from threads' comes_back --speed 60 --threads

@@ -92,6 +92,8 @@ static uint32_t transport_wait_ms(void *ctx) {
   return readable || writable ? 1 : 1000;
 }
 
+uint32_t far_tick_first = 1000;
+
 static int transport_close(void *ctx, bool orderly) {
   far_end *far = ctx;
   if (orderly && far->close_steps > 0) {
@@ -106,7 +108,7 @@ static int transport_close(void *ctx, bool orderly) {
 
 void far_init(far_end *far, uint64_t seed) {
   memset(far, 0, sizeof *far);
-  far->tick_ms = 1000;
+  far->tick_ms = far_tick_first;
   far->random.state = seed;
   far->read_max = far->write_max = far->read_limit = far->write_limit = FAR_ALL;
   far->transport = (htel_mqtt_transport){.ctx = far,
@@ -273,9 +275,10 @@ void near_up(near_end *near) {
   assert_true(far_take(&near->far, &packet));
   assert_int_equal(packet.head, 0x82);
   far_suback(&near->far, (uint16_t)(packet.body[0] << 8 | packet.body[1]), 1);
-  near_run(near, 0);
   assert_int_equal(near->event_count, 1);
   assert_int_equal(near->events[0].kind, HTEL_LINK_UP);
+  near_run(near, 0);
+  assert_int_equal(near->event_count, 1);
   assert_false(far_take(&near->far, &packet));
   near->event_count = 0;
 }

@@ -23,6 +23,9 @@ typedef struct far_packet {
   size_t size;
 } far_packet;
 
+/* What the clock shows when a far end is made. */
+extern uint32_t far_tick_first;
+
 typedef struct far_end {
   htel_mqtt_transport transport;
   uint32_t tick_ms;

@@ -3,4 +3,5 @@
 htel_unit_test(posix)
 target_compile_definitions(test_posix PRIVATE _GNU_SOURCE)
 target_link_libraries(test_posix PRIVATE healthtel_posix)
+target_link_options(test_posix PRIVATE LINKER:--wrap=clock_gettime)
 set_property(TEST unit.posix APPEND PROPERTY LABELS tsan)

@@ -269,6 +269,45 @@ static void test_clock_and_random_bytes(void **state) {
   htel_posix_close(&posix);
 }
 
+/* The system's clock, as the linker's --wrap gives it to all of this program. */
+static int64_t system_clock_s = -1; /* -1: the real one */
+
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now) {
+  int rc = __real_clock_gettime(clock, now);
+  if (clock == CLOCK_REALTIME && system_clock_s >= 0) now->tv_sec = (time_t)system_clock_s;
+  return rc;
+}
+
+static void test_a_clock_that_was_never_set_and_one_that_was_learnt(void **state) {
+  (void)state;
+  htel_posix posix;
+  assert_int_equal(htel_posix_open(&posix, NULL), 0);
+  htel_port port = htel_posix_port(&posix, NULL);
+  int64_t utc_ms, oldest_s = HTEL_POSIX_UTC_MS_OLDEST / 1000;
+  uint32_t uncertainty_ms;
+  system_clock_s = oldest_s - 1;
+  assert_int_equal(port.utc(port.ctx, &utc_ms, &uncertainty_ms), HTEL_E_AGAIN);
+  assert_int_equal(htel_posix_utc(&posix, &utc_ms), HTEL_E_AGAIN);
+  htel_posix_utc_learn(&posix, HTEL_POSIX_UTC_MS_OLDEST - 1); /* nobody lives there */
+  assert_int_equal(htel_posix_utc(&posix, &utc_ms), HTEL_E_AGAIN);
+  htel_posix_utc_learn(&posix, 1800000000000);
+  assert_int_equal(htel_posix_utc(&posix, &utc_ms), 0);
+  assert_in_range(utc_ms, 1800000000000, 1800000002000);
+  htel_posix_wait(&posix, 30);
+  assert_int_equal(htel_posix_utc(&posix, &utc_ms), 0);
+  assert_in_range(utc_ms, 1800000000029, 1800000005000);                        /* it goes on */
+  assert_int_equal(port.utc(port.ctx, &utc_ms, &uncertainty_ms), HTEL_E_AGAIN); /* for the core */
+  system_clock_s = oldest_s;
+  assert_int_equal(htel_posix_utc(&posix, &utc_ms), 0); /* set at last: that counts */
+  assert_in_range(utc_ms / 1000, oldest_s, oldest_s);
+  assert_int_equal(port.utc(port.ctx, &utc_ms, &uncertainty_ms), 0);
+  system_clock_s = -1;
+  htel_posix_close(&posix);
+}
+
 static htel_posix *signalled;
 
 static void on_signal(int sig) {
@@ -495,6 +534,7 @@ int main(void) {
       TEST(test_paths_that_cannot_be),
       TEST(test_without_a_file_there_is_no_boot_counter),
       TEST(test_clock_and_random_bytes),
+      TEST(test_a_clock_that_was_never_set_and_one_that_was_learnt),
       TEST(test_a_signal_handler_wakes),
       TEST(test_waking_keeps_errno),
       TEST(test_no_wake_is_lost),
