@@ -88,12 +88,19 @@ static void count_refused(htel *tel, uint8_t channel, uint64_t tick_after) {
   tel->stats.readings_refused += news;
 }
 
+/* The frame of a class is full of age, and takes those along that are half as old: what goes at the
+ * same time shares segments, acknowledgements and a receipt. From then on they keep in step. */
+static void pack_aged(htel *tel, uint8_t frame_class) {
+  uint32_t now_ms = (uint32_t)tel->time.now + tel->batch.age_ms_max / 2u;
+  for (uint8_t c = HTEL_CLASS_NUMERIC; c < HTEL_CLASS_COUNT; c++)
+    if (c == frame_class || batch_due(&tel->batch, c, now_ms)) pack_class(tel, c, false);
+}
+
 static void take_numeric(htel *tel, ring *r, const ring_record *record, uint64_t tick) {
   uint32_t now_ms = (uint32_t)tel->time.now;
   uint32_t word;
   ring_copy(r, 0, &word, 1);
-  if (batch_spans(&tel->batch, HTEL_CLASS_NUMERIC, tick))
-    pack_class(tel, HTEL_CLASS_NUMERIC, false);
+  if (batch_spans(&tel->batch, HTEL_CLASS_NUMERIC, tick)) pack_aged(tel, HTEL_CLASS_NUMERIC);
   if (!batch_numeric(&tel->batch, record->channel, (int32_t)word, record->quality, tick, now_ms)) {
     pack_class(tel, HTEL_CLASS_NUMERIC, false);
     batch_numeric(&tel->batch, record->channel, (int32_t)word, record->quality, tick, now_ms);
@@ -105,7 +112,7 @@ static void take_samples(htel *tel, ring *r, const ring_record *record, uint64_t
   uint32_t now_ms = (uint32_t)tel->time.now;
   bool tick_is_last = (record->flags & RING_TICK_LAST) != 0;
   bool gap = (record->flags & RING_GAP) != 0;
-  if (batch_spans(b, HTEL_CLASS_WAVEFORM, tick)) pack_class(tel, HTEL_CLASS_WAVEFORM, false);
+  if (batch_spans(b, HTEL_CLASS_WAVEFORM, tick)) pack_aged(tel, HTEL_CLASS_WAVEFORM);
   while (!batch_samples_begin(b, record->channel, tick, tick_is_last, record->count, gap,
                               record->quality))
     pack_class(tel, HTEL_CLASS_WAVEFORM, false); /* once: then every column is empty */
@@ -187,7 +194,7 @@ static void look_at_clock(htel *tel) {
 static void close_due(htel *tel) {
   uint32_t now_ms = (uint32_t)tel->time.now;
   for (uint8_t c = HTEL_CLASS_NUMERIC; c < HTEL_CLASS_COUNT; c++)
-    if (batch_due(&tel->batch, c, now_ms)) pack_class(tel, c, false);
+    if (batch_due(&tel->batch, c, now_ms)) pack_aged(tel, c);
   bool online = tel->delivery.state == DELIVERY_ONLINE;
   bool waiting = tel->anchor_count > 0 || (online && loss_waiting(&tel->losses));
   if (waiting && !tel->system_waiting) tel->system_since = tel->time.now;

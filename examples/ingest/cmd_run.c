@@ -140,8 +140,8 @@ static bool drive(const run_options *o, intake *in, const source *src, bool is_b
     if (rc == INTAKE_END) return true;
     if (rc == INTAKE_HELD_UP && !held_up)
       fprintf(stderr,
-              "htel-ingest: the database cannot be written (locked, damaged, or the disk is full): "
-              "nothing is receipted until it can; devices keep what they have\n");
+              "htel-ingest: the database cannot be written (locked, deleted, damaged, or the disk "
+              "is full): nothing is receipted until it can; devices keep what they have\n");
     if (rc == INTAKE_WROTE && held_up)
       fprintf(stderr, "htel-ingest: the database can be written again\n");
     if (rc != INTAKE_IDLE) held_up = rc == INTAKE_HELD_UP;
@@ -291,7 +291,7 @@ static const struct argp_option run_table[] = {
     {"key", OPT_KEY, "FILE", 0, "Its private key (PEM)", 1},
     {"client-id", OPT_CLIENT_ID, "ID", 0, "Name of the session at the broker (default ingest)", 1},
     {"commit-ms", OPT_COMMIT_MS, "MS", 0,
-     "Commit when the oldest message of a batch is this old (default 50)", 2},
+     "Commit when the oldest message of a batch is this old (default 20)", 2},
     {"commit-frames", OPT_COMMIT_FRAMES, "N", 0, "... or when it holds so many (default 500)", 2},
     {"pause-ms", OPT_PAUSE_MS, "MS", 0,
      "Ask devices in each receipt to hold back for so long, alarms excepted (default 0)", 2},
@@ -304,7 +304,7 @@ static const struct argp_option run_table[] = {
 };
 
 int command_run(int argc, char **argv) {
-  run_options o = {.client_id = "ingest", .commit_ms = 50, .commit_frames = 500, .state_s = 10};
+  run_options o = {.client_id = "ingest", .commit_ms = 20, .commit_frames = 500, .state_s = 10};
   static const char about[] =
       "Takes frames from an MQTT broker into a database, and tells devices what is stored.\v"
       "Frames and their readings are committed many at a time; receipts go out after the commit. "

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* htel_mqtt.c - one MQTT session after the other: see htel_mqtt.h.
  *
- *     IDLE --open--> DIALING --connected--> GREETING --CONNACK--> SUBSCRIBING --SUBACK--> UP
- *      ^                                                                                   | close
- *      +--DOWN told-- ENDED <--gone-- HANGING_UP <--DISCONNECT out-- LEAVING <-------------+
+ *     IDLE --open--> DIALING --connected--> GREETING --CONNACK--> UP
+ *      ^                                                          | close
+ *      +--DOWN told-- ENDED <--gone-- HANGING_UP <--- LEAVING <---+
  *                       ^--- any error, from anywhere
  *
  * What goes out is put into the window, whole packets one behind the other, but for the payload of
@@ -14,7 +14,8 @@
  *
  * CONNECT and SUBSCRIBE are encoded in open(), while the texts of the session are there; SUBSCRIBE
  * is held back until CONNACK. (The standard allows to send it at once; AWS IoT Core was seen to
- * hang up then.)
+ * hang up then.) SUBACK is not waited for: what is published first goes behind SUBSCRIBE, in one
+ * record with it. A refusal of it ends the connection, as does its not coming.
  */
 #include "htel_mqtt.h"
 
@@ -47,7 +48,7 @@ _Static_assert(sizeof(void *) > 4 || sizeof(htel_mqtt) - sizeof(htel_stream) <= 
                "htel_mqtt.h promises it");
 _Static_assert(SUBSCRIBE_ID <= SLOT_MASK, "its id must be no message's");
 
-enum { IDLE, DIALING, GREETING, SUBSCRIBING, UP, LEAVING, HANGING_UP, ENDED };
+enum { IDLE, DIALING, GREETING, UP, LEAVING, HANGING_UP, ENDED };
 
 static uint32_t now_ms(const htel_mqtt *m) {
   return m->config->tick_ms(m->config->tick_ctx);
@@ -105,9 +106,10 @@ static int fill(htel_mqtt *m) {
   return 0;
 }
 
+/* Not behind DISCONNECT, which is the last of all. */
 static void put_acks(htel_mqtt *m) {
   uint8_t done = 0;
-  while (m->left == 0 && done < m->ack_count) {
+  while (m->left == 0 && !m->disconnect && done < m->ack_count) {
     size_t size = mqtt_packet_puback(m->acks[done], window_end(m), window_room(m));
     if (size == 0) break;
     m->window_used = (uint16_t)(m->window_used + size);
@@ -138,7 +140,7 @@ static bool quiet_for(const htel_mqtt *m, uint32_t ms) {
 /* Everything but messages, each when it is time. Comes after fill(): a payload that is not all in
  * has left no room. */
 static void put_control(htel_mqtt *m) {
-  if (m->state < UP || m->disconnect) return;
+  if (m->state < UP || m->window_held > 0 || m->disconnect) return;
   if (!m->pinged && quiet_for(m, keep_alive_ms(m))) m->pinged = put_bare(m, MQTT_PINGREQ);
   if (acks_due(m)) put_acks(m);
   if (m->state == LEAVING && m->ack_count == 0 &&
@@ -180,34 +182,28 @@ static int connack_error(uint8_t code) {
   }
 }
 
-static int up(htel_mqtt *m, htel_link_event *event) {
+static int on_connack(htel_mqtt *m, htel_link_event *event) {
+  int rc = connack_error(m->parser.field[1]);
+  if (rc != 0) return rc;
+  if (m->parser.field[0] != 0) return HTEL_E_PROTOCOL; /* a session that we never had */
+  m->suback_due = m->window_held > 0;
   m->state = UP;
   event->kind = HTEL_LINK_UP;
   return 1;
 }
 
-static int on_connack(htel_mqtt *m, htel_link_event *event) {
-  int rc = connack_error(m->parser.field[1]);
-  if (rc != 0) return rc;
-  if (m->parser.field[0] != 0) return HTEL_E_PROTOCOL; /* a session that we never had */
-  if (m->window_held == 0) return up(m, event);
-  m->window_held = 0;
-  m->state = SUBSCRIBING;
-  return 0;
-}
-
-static int on_suback(htel_mqtt *m, htel_link_event *event) {
-  if (m->state != SUBSCRIBING || m->parser.id != SUBSCRIBE_ID) return HTEL_E_PROTOCOL;
+static int on_suback(htel_mqtt *m) {
+  if (!m->suback_due || m->parser.id != SUBSCRIBE_ID) return HTEL_E_PROTOCOL;
   uint8_t code = m->parser.field[2];
   if (code > 1) return code == 0x80 ? HTEL_E_SUBSCRIBE : HTEL_E_PROTOCOL;
-  return up(m, event);
+  m->suback_due = false;
+  return 0;
 }
 
 static int on_puback(htel_mqtt *m, htel_link_event *event) {
   unsigned slot = (m->parser.id & SLOT_MASK) - 1u; /* wraps for id 0 */
   unsigned generation = m->parser.id >> SLOT_BITS;
-  if (m->state < UP || slot >= HTEL_MQTT_IN_FLIGHT_MAX || generation > UINT8_MAX)
-    return HTEL_E_PROTOCOL;
+  if (slot >= HTEL_MQTT_IN_FLIGHT_MAX || generation > UINT8_MAX) return HTEL_E_PROTOCOL;
   if ((m->in_flight >> slot & 1u) == 0 || generation != m->generations[slot]) return 0;
   if (m->left > 0 && slot == m->slot) return HTEL_E_PROTOCOL; /* it cannot have all of it */
   m->in_flight &= ~(1u << slot);
@@ -221,8 +217,7 @@ static int on_publish(htel_mqtt *m, htel_link_event *event) {
     if (m->ack_count == 0) m->ack_ms = m->heard_ms;
     m->acks[m->ack_count++] = m->parser.id; /* receive() has seen to the room */
   }
-  /* Before SUBACK the core does not listen yet; what it misses, it asks for by sending again. */
-  if (m->state < UP || m->parser.payload_size > HTEL_LINK_MESSAGE_BYTES_MAX) return 0;
+  if (m->parser.payload_size > HTEL_LINK_MESSAGE_BYTES_MAX) return 0;
   event->kind = HTEL_LINK_MESSAGE;
   event->payload = m->config->buffer;
   event->size = m->parser.payload_size;
@@ -235,7 +230,7 @@ static int on_packet(htel_mqtt *m, htel_link_event *event) {
   if ((m->state == GREETING) != (type == MQTT_CONNACK)) return HTEL_E_PROTOCOL;
   switch (type) {
     case MQTT_CONNACK: return on_connack(m, event);
-    case MQTT_SUBACK: return on_suback(m, event);
+    case MQTT_SUBACK: return on_suback(m);
     case MQTT_PUBACK: return on_puback(m, event);
     case MQTT_PUBLISH: return on_publish(m, event);
     default: return 0; /* PINGRESP */
@@ -270,8 +265,10 @@ static int receive(htel_mqtt *m, htel_link_event *event) {
  * that acknowledges none of a full table is as good as silent. */
 static int watch(const htel_mqtt *m) {
   uint32_t now = now_ms(m);
-  if (m->state < UP) return now - m->began_ms >= connect_timeout_ms(m) ? HTEL_E_LINK_SILENT : 0;
   if (m->state == LEAVING && now - m->began_ms >= CLOSE_MS) return HTEL_E_TIMEOUT;
+  if ((m->state < UP || m->suback_due) && now - m->began_ms >= connect_timeout_ms(m))
+    return HTEL_E_LINK_SILENT;
+  if (m->state < UP) return 0;
   bool full = m->in_flight == ALL_IN_FLIGHT && now - m->full_ms >= silence_ms(m);
   return full || now - m->heard_ms >= silence_ms(m) ? HTEL_E_LINK_SILENT : 0;
 }
@@ -369,6 +366,7 @@ static int link_publish(void *ctx, const htel_message *message) {
   htel_mqtt *m = ctx;
   if (m->state != UP) return HTEL_E_CLOSED;
   if (message->topic == NULL || message->size > PAYLOAD_BYTES_MAX) return end(m, HTEL_E_TOO_LARGE);
+  m->window_held = 0;
   put_acks(m);
   uint8_t slot = slot_find(m, message->token);
   if (m->left > 0 || slot == HTEL_MQTT_IN_FLIGHT_MAX) return HTEL_E_AGAIN;
@@ -405,11 +403,14 @@ static uint32_t link_wait_ms(void *ctx) {
   htel_mqtt *m = ctx;
   if (m->state == IDLE) return WAIT_MS_MAX;
   if (m->state == ENDED || m->more) return 0;
+  if (m->state >= UP) m->window_held = 0; /* nothing was published for it to go with */
   if (is_talking(m) && m->window_used > m->window_held && !m->blocked) return 0;
   const htel_mqtt_transport *transport = m->config->transport;
   uint32_t wait = min32(WAIT_MS_MAX, transport->wait_ms(transport->ctx));
   if (!is_talking(m)) return wait;
-  if (m->state < UP) return min32(wait, rest_ms(m, m->began_ms, connect_timeout_ms(m)));
+  if (m->state < UP || m->suback_due)
+    wait = min32(wait, rest_ms(m, m->began_ms, connect_timeout_ms(m)));
+  if (m->state < UP) return wait;
   wait = min32(wait, rest_ms(m, m->heard_ms, silence_ms(m)));
   if (m->blocked) return wait;
   if (m->ack_count > 0) wait = min32(wait, rest_ms(m, m->ack_ms, ACK_HOLD_MS));
@@ -422,6 +423,7 @@ static void link_close(void *ctx) {
   htel_mqtt *m = ctx;
   if (m->state == IDLE || m->state >= LEAVING) return;
   m->began_ms = now_ms(m);
+  m->window_held = 0;
   m->more = true;
   if (m->state < UP)
     end(m, 0);

@@ -65,7 +65,7 @@ typedef struct htel_mqtt_config {
   void *tick_ctx;
   uint8_t *buffer;
   size_t buffer_size;          /* HTEL_MQTT_BUFFER_BYTES(HTEL_MQTT_WINDOW_BYTES_MIN to ..._MAX) */
-  uint32_t connect_timeout_ms; /* open to UP, all together; 0 counts as 20000 */
+  uint32_t connect_timeout_ms; /* open to SUBACK, all together; 0 counts as 20000 */
 } htel_mqtt_config;
 
 /* The members are for htel_mqtt.c. Must not move after htel_mqtt_init. */
@@ -91,11 +91,12 @@ typedef struct htel_mqtt {
   uint32_t ack_ms;   /* when the oldest of acks came */
   uint32_t full_ms;  /* when the last slot was taken */
   uint16_t keep_alive_s;
-  uint16_t window_used, window_held; /* bytes; of which not to be sent before CONNACK */
+  uint16_t window_used, window_held; /* bytes; of which not to be sent yet: SUBSCRIBE */
   int16_t error;                     /* for DOWN */
   uint8_t state;
   uint8_t slot; /* of the message partly in the window */
   uint8_t ack_count;
+  bool suback_due; /* SUBSCRIBE is on its way */
   bool pinged;     /* PINGREQ is out and nothing has come since */
   bool disconnect; /* DISCONNECT is in the window */
   bool blocked;    /* the stream would not take more */

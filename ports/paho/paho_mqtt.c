@@ -51,9 +51,11 @@ static void on_subscribed(void *context, MQTTAsync_successData *data) {
   mail_answer_subscribed(context, data != NULL && data->alt.qos <= 2);
 }
 
+/* Also called when the connection ends before the answer: that is told by itself. */
 static void on_subscribe_failed(void *context, MQTTAsync_failureData *data) {
-  (void)data;
-  mail_answer_subscribed(context, false);
+  if (data != NULL && data->code == MQTT_BAD_SUBSCRIBE) {
+    mail_answer_subscribed(context, false);
+  }
 }
 
 static void on_acked(void *context, MQTTAsync_successData *data) {
@@ -118,12 +120,14 @@ int mqtt_begin(mqtt_client *client, mailbox *mail, const mail_session *session, 
   return mqtt_connect(client, session, proxy, connect_timeout_ms);
 }
 
+/* At QoS 0: paho would answer each message at once with a PUBACK in a record of its own. What gets
+ * lost the core makes up for, as after a connection that broke. */
 int mqtt_subscribe(mqtt_client *client, const char *topic) {
   MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
   response.onSuccess = on_subscribed;
   response.onFailure = on_subscribe_failed;
   response.context = client->mail;
-  return MQTTAsync_subscribe(client->handle, topic, 1, &response) == MQTTASYNC_SUCCESS
+  return MQTTAsync_subscribe(client->handle, topic, 0, &response) == MQTTASYNC_SUCCESS
              ? 0
              : HTEL_E_LINK_LOST;
 }

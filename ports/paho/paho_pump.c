@@ -25,6 +25,7 @@
 /* paho 1.3.12 leaks the messages that are still in its queue when its handle is destroyed: so few
  * are handed to it at a time, and before the end it gets a moment to write them out. */
 #define HANDED_MAX 16u
+#define GATHER_MS 10u /* for paho to write them out; it takes one or two */
 #define DRAIN_MS 500u
 
 enum { FD_WAKE, FD_TLS, FD_TUNNEL, FD_LISTENER, FD_COUNT };
@@ -53,7 +54,8 @@ typedef struct pump {
   packet_counter sent;
   uint32_t handed; /* messages given to paho; those not yet in `sent` are in its queue */
   bool preamble_done;
-  bool subscribing, is_up;
+  bool is_up;        /* CONNACK: messages may follow, behind SUBSCRIBE */
+  bool greeted;      /* SUBACK too, where there is a subscription */
   bool tunnel_ended; /* paho has closed its end */
   bool tunnel_told;  /* we have closed ours, in our direction */
   int tls_error;     /* why TLS ended, 0 before */
@@ -61,6 +63,8 @@ typedef struct pump {
   uint64_t heard_ms; /* last bytes from the broker */
   uint64_t close_ms; /* when close() was asked for, 0 before */
   bool disconnecting;
+  uint64_t gather_ms;      /* until then what paho writes is gathered, 0: it has written all */
+  bool written;            /* the socket holds bytes back */
   uint32_t impostors_told; /* already in the link's statistics */
   bool moved;              /* this round moved bytes: do not wait yet */
 } pump;
@@ -140,7 +144,21 @@ static void tls_read(pump *self) {
   }
 }
 
+/* paho writes each message by itself: those handed to it together are to share a record, the first
+ * ones with SUBSCRIBE. */
+static bool is_gathering(pump *self) {
+  bool all = (self->handed > 0 && self->handed == self->sent.publishes) ||
+             self->up.used > BUFFER_BYTES / 2;
+  if (all || worker_now_ms() >= self->gather_ms) {
+    self->gather_ms = 0;
+  }
+  return self->gather_ms != 0;
+}
+
 static void tls_write(pump *self) {
+  if (is_gathering(self)) {
+    return;
+  }
   while (self->tls_error == 0 && self->preamble_done && self->up.used > 0) {
     int n = htel_tls_write(self->tls, self->up.bytes, self->up.used);
     if (n == 0) {
@@ -151,14 +169,14 @@ static void tls_write(pump *self) {
       return;
     }
     consume(&self->up, (size_t)n);
-    self->moved = true;
+    self->moved = self->written = true;
   }
 }
 
 /* TLS has ended early and paho has all that came, perhaps a refusal: an end of file after it lets
  * paho notice too. */
 static void tunnel_tell(pump *self) {
-  if (self->tls_error != 0 && !self->is_up && self->down.used == 0 && self->tun.fd >= 0 &&
+  if (self->tls_error != 0 && !self->greeted && self->down.used == 0 && self->tun.fd >= 0 &&
       !self->tunnel_told) {
     shutdown(self->tun.fd, SHUT_WR);
     self->tunnel_told = true;
@@ -205,19 +223,21 @@ static int answers_hear(pump *self) {
     /* Either TLS has ended and paho noticed, or paho did not like what the broker sent. */
     return self->tls_error != 0 ? self->tls_error : HTEL_E_PROTOCOL;
   }
-  if (!answers.connected || self->is_up) {
+  if (!answers.connected) {
     return 0;
   }
-  if (paho->session.receive_topic[0] != '\0' && !answers.subscribed) {
-    if (self->subscribing) {
-      return 0;
-    }
-    self->subscribing = true;
-    return mqtt_subscribe(&self->mqtt, paho->session.receive_topic);
+  bool subscribes = paho->session.receive_topic[0] != '\0';
+  self->greeted = !subscribes || answers.subscribed;
+  if (self->is_up) {
+    return 0;
   }
-  self->is_up = true;
-  mail_up(&paho->mail);
-  return 0;
+  int rc = subscribes ? mqtt_subscribe(&self->mqtt, paho->session.receive_topic) : 0;
+  if (rc == 0) {
+    self->is_up = true;
+    self->gather_ms = worker_now_ms() + GATHER_MS;
+    mail_up(&paho->mail);
+  }
+  return rc;
 }
 
 static int messages_send(pump *self) {
@@ -234,6 +254,7 @@ static int messages_send(pump *self) {
       return rc;
     }
     self->handed++;
+    self->gather_ms = worker_now_ms() + GATHER_MS;
   }
   return 0;
 }
@@ -278,11 +299,11 @@ static uint64_t silence_ms(const pump *self) {
 
 /* When the connection is to be given up, should nothing happen. */
 static uint64_t deadline_ms(const pump *self) {
-  return self->is_up ? self->heard_ms + silence_ms(self) : self->paho->deadline_ms;
+  return self->greeted ? self->heard_ms + silence_ms(self) : self->paho->deadline_ms;
 }
 
 static int deadline_error(const pump *self) {
-  if (!self->is_up && self->tun.fd < 0 && self->tun.impostors > 0) {
+  if (!self->greeted && self->tun.fd < 0 && self->tun.impostors > 0) {
     return HTEL_E_IMPOSTOR; /* they kept paho from getting through */
   }
   return HTEL_E_LINK_SILENT;
@@ -302,7 +323,7 @@ static int end_check(pump *self) {
     self->ended_ms = self->ended_ms != 0 ? self->ended_ms : now_ms;
     /* A refusal is with paho, which closes its end before it tells: answers_hear will know. */
     bool settled =
-        self->tun.fd < 0 || (self->is_up && (self->tunnel_ended || self->down.used == 0));
+        self->tun.fd < 0 || (self->greeted && (self->tunnel_ended || self->down.used == 0));
     if (!settled && now_ms < self->ended_ms + VERDICT_MS) {
       return HTEL_E_AGAIN;
     }
@@ -331,7 +352,7 @@ static void round_wait(pump *self) {
   if (self->down.used < BUFFER_BYTES) {
     fds[FD_TLS].events |= POLLIN;
   }
-  if (self->up.used > 0 && self->preamble_done) {
+  if (self->up.used > 0 && self->preamble_done && self->gather_ms == 0) {
     fds[FD_TLS].events |= POLLOUT;
   }
   if (self->up.used < BUFFER_BYTES) {
@@ -348,6 +369,13 @@ static void round_wait(pump *self) {
   uint64_t now_ms = worker_now_ms();
   uint64_t until_ms = self->moved ? now_ms : now_ms + ROUND_MS;
   uint64_t deadline = deadline_ms(self);
+  if (self->gather_ms != 0 && self->gather_ms < until_ms) {
+    until_ms = self->gather_ms;
+  }
+  if (self->written && self->preamble_done && !self->moved) {
+    htel_socket_push(&(htel_socket){self->tls_fd});
+    self->written = false;
+  }
   worker_wait(self->paho, fds, FD_COUNT, deadline < until_ms ? deadline : until_ms);
 }
 
@@ -394,6 +422,7 @@ int pump_run(htel_paho *paho, htel_tls *tls, int tls_fd) {
   self->tls = tls;
   self->tls_fd = tls_fd;
   self->heard_ms = worker_now_ms();
+  self->written = true; /* the end of the handshake, which goes with CONNECT */
   int rc = tunnel_listen(&self->tun);
   if (rc == 0) {
     stats_update(self);

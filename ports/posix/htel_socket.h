@@ -35,6 +35,15 @@ int htel_socket_finish(htel_socket *sock);
 /* read and write as htel_stream says; `sock` must stay where it is. */
 htel_stream htel_socket_stream(htel_socket *sock);
 
+/* From here on what is written is held back until htel_socket_push(), or until a segment is full:
+ * what is written in one go, such as the parts of a TLS handshake, then shares segments, at 52
+ * bytes each. Forgotten bytes go by themselves after 200 ms. Linux; nothing is wrong where it has
+ * no effect. */
+void htel_socket_hold(const htel_socket *sock);
+
+/* Sends what is held back: to be called before waiting for an answer. */
+void htel_socket_push(const htel_socket *sock);
+
 /* Also when nothing is open. */
 void htel_socket_close(htel_socket *sock);
 

@@ -5,6 +5,7 @@
  *     htel-bench core            a table
  *     htel-bench core --json     the same for machines
  *     htel-bench core --check    instructions only; exit status 1 when one is over its bar
+ *     htel-bench wire            bytes on the wire: see wire.h
  */
 #include <argp.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <time.h>
 
 #include "bench.h"
+#include "wire.h"
 
 #define OPERATIONS_MAX 16u
 #define TIMED_NS_MIN 100000000 /* an operation is repeated for so long */
@@ -43,11 +45,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     case OPTION_COUNTED: o->counted = true; return 0;
     case ARGP_KEY_ARG:
       if (o->suite_given || strcmp(arg, "core") != 0)
-        argp_error(state, "the only suite is 'core', not '%s'", arg);
+        argp_error(state, "the suites are 'core' and 'wire', not '%s'", arg);
       o->suite_given = true;
       return 0;
     case ARGP_KEY_END:
-      if (!o->suite_given) argp_error(state, "which suite? htel-bench core");
+      if (!o->suite_given) argp_error(state, "which suite? htel-bench core, htel-bench wire");
       return 0;
     default: return ARGP_ERR_UNKNOWN;
   }
@@ -57,7 +59,9 @@ static const struct argp parser = {
     .options = option_table,
     .parser = parse_option,
     .args_doc = "core",
-    .doc = "What the healthtel core costs: instructions (callgrind, -O2) and units a second."};
+    .doc =
+        "What the healthtel core costs: instructions (callgrind, -O2) and units a second. "
+        "'htel-bench wire' measures bytes on the wire: see htel-bench wire --help."};
 
 static int64_t now_ns(void) {
   struct timespec t;
@@ -130,6 +134,9 @@ static bool over_bar(const bench_count *counts) {
 }
 
 int main(int argc, char **argv) {
+#if BENCH_WIRE
+  if (argc > 1 && strcmp(argv[1], "wire") == 0) return wire_main(argc - 1, argv + 1);
+#endif
   options o = {.recording = BENCH_RECORDING};
   argp_parse(&parser, argc, argv, 0, NULL, &o);
   bench *b = bench_open(o.recording);

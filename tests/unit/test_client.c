@@ -34,6 +34,30 @@ static void test_readings_arrive_with_value_quality_and_time(void **state) {
   assert_int_equal(it.world.births, 1);
 }
 
+/* Numerics begin 4 s after the waveform. From the first frames on both classes close together: a
+ * poll closes none or two. */
+static void test_classes_close_their_frames_together(void **state) {
+  (void)state;
+  open_it();
+  run_ms(1000);
+  int32_t block[36] = {0};
+  unsigned together = 0;
+  uint32_t before = stats().frames_closed;
+  for (unsigned b = 0; b < 600; b++) {
+    assert_int_equal(htel_record_block(it.tel, ECG, block, 36), 0);
+    if (b >= 40 && b % 10 == 0) assert_int_equal(htel_record(it.tel, PULSE, 60), 0);
+    run_ms(100);
+    uint32_t closed = stats().frames_closed - before;
+    before += closed;
+    if (closed == 2) together++;
+    if (b > 150) assert_true(closed == 0 || closed == 2);
+  }
+  assert_true(together >= 5);
+  flushed();
+  assert_int_equal(it.world.series[ECG].count, 600 * 36);
+  assert_int_equal(it.world.series[PULSE].count, 56);
+}
+
 static void test_blocks_without_ticks_are_placed_by_count(void **state) {
   (void)state;
   open_it();
@@ -404,6 +428,7 @@ static void test_quarantined_frames_are_not_sent_again(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       T(test_readings_arrive_with_value_quality_and_time),
+      T(test_classes_close_their_frames_together),
       T(test_blocks_without_ticks_are_placed_by_count),
       T(test_count_starts_anew_after_a_pause),
       T(test_a_single_refused_sample_leaves_its_gap),
