@@ -66,7 +66,8 @@ static bool checksum_holds(const uint8_t *bytes, size_t size) {
   return crc == htel_crc32(0, bytes, size - CRC_FIELD_BYTES);
 }
 
-/* The key of an undamaged frame whose envelope cannot be read as a whole. */
+/* The key of an undamaged frame whose envelope cannot be read as a whole. Sequence 0 is none: a
+ * receipt that names it would be no receipt, for all other frames in it too. */
 static bool find_key(frame_check *check, const uint8_t *bytes, size_t size) {
   if (!checksum_holds(bytes, size)) return false;
   pbwalk w = {.bytes = bytes, .size = size};
@@ -76,9 +77,9 @@ static bool find_key(frame_check *check, const uint8_t *bytes, size_t size) {
   while (pbwalk_next(&w, &field) == 1) {
     if (field.type != TYPE_VARINT) continue;
     if (field.number == FRAME_BOOT) check->boot = field.value;
-    if (field.number == FRAME_SEQUENCE && field.value <= UINT32_MAX) {
+    if (field.number == FRAME_SEQUENCE) {
       check->sequence = (uint32_t)field.value;
-      sequence = true;
+      sequence = field.value >= 1 && field.value <= UINT32_MAX;
     }
   }
   return sequence;

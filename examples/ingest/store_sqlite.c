@@ -12,6 +12,73 @@
 
 #define BUSY_WAIT_MS 2000 /* another process holds the write lock: an import, a backup */
 
+/* ---- Opening and closing ------------------------------------------------------------- */
+
+/* One write and one sync a commit, and nothing of it lost in a power cut. */
+static const char settings[] =
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;"
+    " PRAGMA cache_size = -32768;";
+
+static void close_db(sqlite_store *s) {
+  for (unsigned i = 0; i < Q_COUNT; i++) {
+    sqlite3_finalize(s->statements[i]);
+    s->statements[i] = NULL;
+  }
+  sqlite3_close(s->db);
+  s->db = NULL;
+}
+
+static void close_store(void *ctx) {
+  close_db(ctx);
+  free(ctx);
+}
+
+static int open_file(sqlite_store *s, store_sqlite_mode mode, char *error, size_t error_size) {
+  bool writes = mode == STORE_SQLITE_WRITE;
+  int flags = writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+  /* Readings are the patient's: a new file is its owner's alone. */
+  mode_t mask = umask(S_IRWXG | S_IRWXO);
+  int rc = sqlite3_open_v2(s->path, &s->db, flags, NULL);
+  if (rc == SQLITE_OK) {
+    sqlite3_busy_timeout(s->db, BUSY_WAIT_MS);
+    sqlite3_extended_result_codes(s->db, 1);
+    if (writes) rc = sqlite3_exec(s->db, settings, NULL, NULL, NULL);
+    /* A file that cannot be written is opened for reading without a word, and stays so. */
+    if (writes && sqlite3_db_readonly(s->db, "main") == 1) rc = SQLITE_READONLY;
+  }
+  umask(mask);
+  if (rc == SQLITE_OK) return 0;
+  snprintf(error, error_size, "cannot be opened (%s): check path and permissions",
+           s->db == NULL           ? "no memory"
+           : rc == SQLITE_READONLY ? "it cannot be written"
+                                   : sqlite3_errmsg(s->db));
+  return -1;
+}
+
+/* With its tables, which are made where there are none. After a failure close_db is due. */
+static int open_db(sqlite_store *s, store_sqlite_mode mode, char *error, size_t error_size) {
+  if (open_file(s, mode, error, error_size) != 0 ||
+      store_sqlite_schema(s->db, mode == STORE_SQLITE_WRITE, error, error_size) != 0)
+    return -1;
+  const char *file = sqlite3_db_filename(s->db, "main");
+  s->has_wal = mode == STORE_SQLITE_WRITE && file != NULL && file[0] != '\0' &&
+               access(sqlite3_filename_wal(file), F_OK) == 0;
+  return 0;
+}
+
+/* The file at the path, be it a new one, in the place of the one that is gone. The old one is
+ * closed first: if only its log is gone, that puts what was in the log into the main file. */
+static int open_anew(sqlite_store *s) {
+  char error[256];
+  close_db(s);
+  if (open_db(s, STORE_SQLITE_WRITE, error, sizeof error) == 0) {
+    s->gone = false;
+    return 0;
+  }
+  close_db(s);
+  return -1;
+}
+
 /* ---- Transactions -------------------------------------------------------------------- */
 
 static int run_plain(sqlite_store *s, statement which) {
@@ -19,18 +86,34 @@ static int run_plain(sqlite_store *s, statement which) {
   return q_run(&q);
 }
 
+/* Unix lets one write to a file that was deleted or replaced: all goes well, and is gone with the
+ * last handle. Somebody's `rm` must not make receipts lies. */
+static bool is_gone(const sqlite_store *s) {
+  int moved = 0;
+  if (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+      moved != 0)
+    return true;
+  return s->has_wal && access(sqlite3_filename_wal(sqlite3_db_filename(s->db, "main")), F_OK) != 0;
+}
+
 static int begin(void *ctx) {
-  return run_plain(ctx, Q_BEGIN);
+  sqlite_store *s = ctx;
+  if (s->gone && open_anew(s) != 0) return STORE_AGAIN;
+  return run_plain(s, Q_BEGIN);
 }
 
 static int commit(void *ctx) {
-  return run_plain(ctx, Q_COMMIT);
+  sqlite_store *s = ctx;
+  int rc = run_plain(s, Q_COMMIT);
+  return rc == STORE_OK && is_gone(s) ? STORE_AGAIN : rc;
 }
 
 static void rollback(void *ctx) {
   sqlite_store *s = ctx;
   devices_forget(s);
+  if (s->db == NULL) return;
   if (!sqlite3_get_autocommit(s->db)) run_plain(s, Q_ROLLBACK); /* else SQLite did it already */
+  s->gone = is_gone(s);
 }
 
 /* ---- Frames -------------------------------------------------------------------------- */
@@ -432,38 +515,7 @@ static int frames_place(void *ctx, const char *device, uint64_t boot, uint64_t t
   return q_run(&q);
 }
 
-/* ---- Life ---------------------------------------------------------------------------- */
-
-static void close_store(void *ctx) {
-  sqlite_store *s = ctx;
-  for (unsigned i = 0; i < Q_COUNT; i++) sqlite3_finalize(s->statements[i]);
-  sqlite3_close(s->db);
-  free(s);
-}
-
-/* One write and one sync a commit, and nothing of it lost in a power cut. */
-static const char settings[] =
-    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;"
-    " PRAGMA cache_size = -32768;";
-
-static int open_db(sqlite_store *s, const char *path, store_sqlite_mode mode, char *error,
-                   size_t error_size) {
-  bool writes = mode == STORE_SQLITE_WRITE;
-  int flags = writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
-  /* Readings are the patient's: a new file is its owner's alone. */
-  mode_t mask = umask(S_IRWXG | S_IRWXO);
-  int rc = sqlite3_open_v2(path, &s->db, flags, NULL);
-  if (rc == SQLITE_OK) {
-    sqlite3_busy_timeout(s->db, BUSY_WAIT_MS);
-    sqlite3_extended_result_codes(s->db, 1);
-    if (writes) rc = sqlite3_exec(s->db, settings, NULL, NULL, NULL);
-  }
-  umask(mask);
-  if (rc == SQLITE_OK) return 0;
-  snprintf(error, error_size, "cannot be opened (%s): check path and permissions",
-           s->db == NULL ? "no memory" : sqlite3_errmsg(s->db));
-  return -1;
-}
+/* ---- The interface --------------------------------------------------------------------- */
 
 int store_sqlite_open(store *s, const char *path, store_sqlite_mode mode, char *error,
                       size_t error_size) {
@@ -472,8 +524,8 @@ int store_sqlite_open(store *s, const char *path, store_sqlite_mode mode, char *
     snprintf(error, error_size, "no memory");
     return -1;
   }
-  if (open_db(ctx, path, mode, error, error_size) != 0 ||
-      store_sqlite_schema(ctx->db, mode == STORE_SQLITE_WRITE, error, error_size) != 0) {
+  ctx->path = path;
+  if (open_db(ctx, mode, error, error_size) != 0) {
     close_store(ctx);
     return -1;
   }

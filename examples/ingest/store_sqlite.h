@@ -13,7 +13,9 @@ typedef enum store_sqlite_mode {
   STORE_SQLITE_READ   /* must be there */
 } store_sqlite_mode;
 
-/* Fills in `store`; store->close ends it. 0, or a negative value with `error` saying what is wrong
+/* Fills in `store`; store->close ends it. `path` must stay as long: when the file has been deleted
+ * or replaced, no commit succeeds any more; rollback notices, and the next begin opens what is at
+ * the path then, or makes it. 0, or a negative value with `error` saying what is wrong
  * and what to do. */
 int store_sqlite_open(store *s, const char *path, store_sqlite_mode mode, char *error,
                       size_t error_size);

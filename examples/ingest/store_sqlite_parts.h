@@ -89,7 +89,10 @@ typedef enum statement { STATEMENTS(STATEMENT_ENUM) Q_COUNT } statement;
 #define DEVICE_CACHE 256u /* power of two */
 
 typedef struct sqlite_store {
-  sqlite3 *db;
+  sqlite3 *db;      /* NULL: gone, and not yet opened anew */
+  const char *path; /* the caller's */
+  bool has_wal;     /* there is a file for what is committed and not yet in the main one */
+  bool gone;        /* the file that `db` writes to is not the one at `path` any more */
   sqlite3_stmt *statements[Q_COUNT];
   struct {
     char device[DEVICE_BYTES]; /* "" where free */

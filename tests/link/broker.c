@@ -23,7 +23,7 @@
 
 #include <cmocka.h>
 
-#define ARGUMENTS_MAX 32
+#define ARGUMENTS_MAX 64
 #define START_TRIES 5
 
 uint64_t now_ms(void) {
@@ -196,7 +196,7 @@ void broker_certs(char path[BROKER_PATH_MAX], ...) {
   assert_int_equal(process_run(log, arguments), 0);
 }
 
-static void broker_launch(broker *self) {
+static void mosquitto_launch(broker *self) {
   char conf[BROKER_PATH_MAX + 16], log[BROKER_PATH_MAX + 16];
   snprintf(conf, sizeof conf, "%s/conf", self->dir);
   snprintf(log, sizeof log, "%s/log", self->dir);
@@ -204,7 +204,18 @@ static void broker_launch(broker *self) {
   self->pid = process_start(log, arguments);
 }
 
-static void broker_configure(const broker *self, const char *certs, const char *extra) {
+static bool mosquitto_is_up(const broker *self) {
+  return port_open(self->port);
+}
+
+static const broker_kind mosquitto_kind = {
+    .launch = mosquitto_launch,
+    .is_up = mosquitto_is_up,
+    .start_ms_max = 10000,
+    .stop_signal = SIGTERM,
+};
+
+static void mosquitto_configure(const broker *self, const char *certs, const char *extra) {
   char path[BROKER_PATH_MAX + 16];
   snprintf(path, sizeof path, "%s/conf", self->dir);
   FILE *conf = fopen(path, "w");
@@ -227,31 +238,45 @@ static void broker_configure(const broker *self, const char *certs, const char *
   fclose(conf);
 }
 
-/* Whether it listens; false when the port was snatched and mosquitto has ended. */
+static void broker_launch(broker *self) {
+  char log[BROKER_PATH_MAX + 16];
+  snprintf(log, sizeof log, "%s/log", self->dir);
+  self->log_start = file_size(log) > 0 ? file_size(log) : 0;
+  self->kind->launch(self);
+}
+
+/* Whether it came up; false when the port was snatched and it has ended. */
 static bool broker_up(broker *self) {
-  for (uint64_t until = now_ms() + 10000; now_ms() < until; sleep_ms(20)) {
+  for (uint64_t until = now_ms() + self->kind->start_ms_max; now_ms() < until; sleep_ms(20)) {
     if (waitpid(self->pid, NULL, WNOHANG) == self->pid) {
       self->pid = -1;
       return false;
     }
-    if (port_open(self->port)) {
+    if (self->kind->is_up(self)) {
       return true;
     }
   }
+  broker_kill(self); /* it hangs */
   return false;
 }
 
-void broker_start(broker *self, const char *certs, const char *extra) {
+void broker_begin(broker *self, const broker_kind *kind, const char *certs, const char *extra,
+                  void (*configure)(const broker *self, const char *certs, const char *extra)) {
+  *self = (broker){.kind = kind, .pid = -1};
   directory_make(self->dir);
   for (int i = 0; i < START_TRIES; i++) {
     self->port = port_free();
-    broker_configure(self, certs, extra);
+    configure(self, certs, extra);
     broker_launch(self);
     if (broker_up(self)) {
       return;
     }
   }
-  fail_msg("mosquitto does not start: see %s/log", self->dir);
+  fail_msg("the broker does not start: see %s/log", self->dir);
+}
+
+void broker_start(broker *self, const char *certs, const char *extra) {
+  broker_begin(self, &mosquitto_kind, certs, extra, mosquitto_configure);
 }
 
 void broker_kill(broker *self) {
@@ -268,7 +293,7 @@ void broker_restart(broker *self) {
 
 void broker_stop(broker *self) {
   if (self->pid > 0) {
-    process_end(self->pid, SIGTERM);
+    process_end(self->pid, self->kind->stop_signal);
     self->pid = -1;
   }
   directory_remove(self->dir);
@@ -335,13 +360,28 @@ pid_t broker_subscribe(const broker *self, const char *certs, const char *name, 
   return process_start(out, sub.arguments);
 }
 
-void broker_publish(const broker *self, const char *certs, const char *name, const char *topic,
-                    ...) {
+static int publish_run(const broker *self, const char *certs, const char *name, const char *topic,
+                       va_list more) {
   tool pub;
   tool_begin(&pub, "mosquitto_pub", self, certs, name, topic);
+  tool_more(&pub, more);
+  return process_run(pub.log, pub.arguments);
+}
+
+void broker_publish(const broker *self, const char *certs, const char *name, const char *topic,
+                    ...) {
   va_list more;
   va_start(more, topic);
-  tool_more(&pub, more);
+  int status = publish_run(self, certs, name, topic, more);
   va_end(more);
-  assert_int_equal(process_run(pub.log, pub.arguments), 0);
+  assert_int_equal(status, 0);
+}
+
+bool broker_publish_refused(const broker *self, const char *certs, const char *name,
+                            const char *topic, ...) {
+  va_list more;
+  va_start(more, topic);
+  int status = publish_run(self, certs, name, topic, more);
+  va_end(more);
+  return status != 0;
 }

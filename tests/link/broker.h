@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* broker.h - servers for tests: a real mosquitto with mutual TLS, and other programs, on loopback.
+ * rabbitmq.h has another broker of the same shape.
  *
  *     broker_certs(dir, "--device", "monitor-1", NULL)     what examples/certs.sh makes
  *     broker_start(&broker, dir, "")                       -> broker.port
@@ -19,11 +20,23 @@
 
 #define BROKER_PATH_MAX 512
 
-typedef struct broker {
+typedef struct broker broker;
+
+/* What differs between one broker program and another. */
+typedef struct broker_kind {
+  void (*launch)(broker *self);      /* sets pid; the port and dir/ are as they were */
+  bool (*is_up)(const broker *self); /* it takes connections */
+  unsigned start_ms_max;
+  int stop_signal; /* ends it in good time */
+} broker_kind;
+
+struct broker {
+  const broker_kind *kind;
   uint16_t port;
   pid_t pid;                 /* -1: not running */
   char dir[BROKER_PATH_MAX]; /* configuration, log, persistence */
-} broker;
+  long log_start;            /* of dir/log, when it was launched last */
+};
 
 /* A fresh temporary directory; removed by directory_remove. */
 void directory_make(char path[BROKER_PATH_MAX]);
@@ -40,6 +53,10 @@ void broker_kill(broker *self);    /* SIGKILL, waits until it is gone */
 void broker_restart(broker *self); /* after broker_kill */
 void broker_stop(broker *self);    /* and removes its directory */
 
+/* For rabbitmq.c: tries ports until `configure` has one with which it starts. */
+void broker_begin(broker *self, const broker_kind *kind, const char *certs, const char *extra,
+                  void (*configure)(const broker *self, const char *certs, const char *extra));
+
 /* mosquitto_sub with the certificate `name`, its output going to `out`: it gets every message that
  * is published at QoS 1 after this call; retained ones perhaps twice. Further arguments follow,
  * NULL at the end. */
@@ -48,6 +65,9 @@ pid_t broker_subscribe(const broker *self, const char *certs, const char *name, 
 /* mosquitto_pub at QoS 1; the broker has it when this returns. */
 void broker_publish(const broker *self, const char *certs, const char *name, const char *topic,
                     ...);
+/* The same, but the broker is to break the connection over it: whether it did. */
+bool broker_publish_refused(const broker *self, const char *certs, const char *name,
+                            const char *topic, ...);
 
 /* Any program, its output going to `log`. */
 pid_t process_start(const char *log, const char *const arguments[]);

@@ -174,6 +174,26 @@ static void test_key_is_found_where_the_rest_is_of_a_newer_format(void **state) 
   assert_int_equal(check.fate, FRAME_UNREADABLE);
 }
 
+/* One receipt has the frames of a device and boot: a number that no frame has would spoil it. */
+static void test_sequence_0_spoils_no_receipt(void **state) {
+  (void)state;
+  fixture *f = fixture_open(NULL);
+  fixture_birth(f, DEV);
+  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 1});
+  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 0});
+  static const uint8_t twice[] = {0x08, 7, 0x10, 3, 0x10, 0, 0x7D, 0, 0, 0, 0};
+  uint8_t bytes[sizeof twice];
+  memcpy(bytes, twice, sizeof twice);
+  checksum_set(bytes, sizeof bytes);
+  fixture_give(f, DEV, "frame", bytes, sizeof bytes);
+  fixture_run(f);
+  htel_receipt r = fixture_receipt_take(f, DEV, 7);
+  assert_true(receipt_has(r.stored, r.stored_count, 1));
+  assert_int_equal(r.quarantined_count, 0);
+  assert_int_equal(fixture_sql(f, "SELECT count FROM counters WHERE name = 'unreadable'"), 2);
+  fixture_close(f);
+}
+
 static void test_varints_end(void **state) {
   (void)state;
   uint64_t value;
@@ -271,6 +291,7 @@ int main(void) {
       cmocka_unit_test(test_blown_up_frames_are_refused_in_bounded_memory),
       cmocka_unit_test(test_numbers_beyond_all_clocks_are_quarantined),
       cmocka_unit_test(test_key_is_found_where_the_rest_is_of_a_newer_format),
+      cmocka_unit_test(test_sequence_0_spoils_no_receipt),
       cmocka_unit_test(test_varints_end),
       cmocka_unit_test(test_capture_is_read_back_and_ends_clean_or_broken),
       cmocka_unit_test(test_capture_passes_over_damage_inside_a_message),

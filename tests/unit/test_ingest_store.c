@@ -121,6 +121,88 @@ static void test_full_disk_delays_and_loses_nothing(void **state) {
   fixture_close(f);
 }
 
+static void db_remove(const place *p, const char *end) {
+  char path[128];
+  snprintf(path, sizeof path, "%s%s", p->db, end);
+  assert_int_equal(unlink(path), 0);
+}
+
+/* What is written to a file that has no name any more is gone with its last handle. */
+static void test_deleted_database_receipts_nothing_and_a_new_one_is_made(void **state) {
+  const place *p = *state;
+  fixture *f = fixture_open(p->db);
+  fixture_birth(f, DEV);
+  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 1});
+  fixture_run(f);
+  f->receipt_count = 0;
+  db_remove(p, "");
+  db_remove(p, "-wal");
+  db_remove(p, "-shm");
+  assert_int_equal(rmdir(p->dir), 0); /* so that none can be made */
+  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 2});
+  for (unsigned i = 0; i < 3; i++) assert_int_equal(intake_step(f->intake, 0), INTAKE_HELD_UP);
+  assert_int_equal(f->receipt_count, 0);
+  assert_int_equal(mkdir(p->dir, 0700), 0);
+  fixture_run(f); /* the new one knows no birth: it is asked for */
+  assert_true(fixture_receipt_take(f, DEV, 7).birth_wanted);
+  fixture_birth(f, DEV);
+  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 2});
+  fixture_run(f);
+  assert_true(receipt_has(fixture_receipt_take(f, DEV, 7).stored, 1, 2));
+  fixture_close(f);
+  f = fixture_open(p->db);
+  assert_int_equal(fixture_sql(f, "SELECT sum(sequence) FROM frames"), 2);
+  fixture_close(f);
+}
+
+static void test_log_deleted_under_the_ingest_loses_nothing(void **state) {
+  const place *p = *state;
+  fixture *f = fixture_open(p->db);
+  fixture_birth(f, DEV);
+  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 1});
+  fixture_run(f);
+  db_remove(p, "-wal");
+  f->receipt_count = 0;
+  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 2});
+  assert_int_equal(intake_step(f->intake, 0), INTAKE_HELD_UP);
+  assert_int_equal(f->receipt_count, 0);
+  fixture_run(f);
+  assert_true(receipt_has(fixture_receipt_take(f, DEV, 7).stored, 1, 2));
+  sqlite3 *other; /* as another process sees it, while this one has not closed it */
+  assert_int_equal(sqlite3_open(p->db, &other), SQLITE_OK);
+  sqlite3_stmt *stmt;
+  assert_int_equal(sqlite3_prepare_v2(other, "SELECT count(*) FROM frames", -1, &stmt, NULL), 0);
+  assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+  assert_int_equal(sqlite3_column_int(stmt, 0), 2);
+  sqlite3_finalize(stmt);
+  sqlite3_close(other);
+  fixture_close(f);
+}
+
+static void test_database_put_in_the_place_of_ours_is_used(void **state) {
+  const place *p = *state;
+  char backup[128];
+  snprintf(backup, sizeof backup, "%s.backup", p->db);
+  fixture *f = fixture_open(backup); /* an older state of it */
+  fixture_birth(f, DEV);
+  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 1});
+  fixture_run(f);
+  fixture_close(f);
+  f = fixture_open(p->db);
+  fixture_birth(f, DEV);
+  fixture_run(f);
+  db_remove(p, "-wal"); /* else SQLite would put the one's log into the other */
+  db_remove(p, "-shm");
+  assert_int_equal(rename(backup, p->db), 0);
+  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 1});
+  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 2});
+  assert_int_equal(intake_step(f->intake, 0), INTAKE_HELD_UP);
+  fixture_run(f);
+  assert_int_equal(intake_stats_get(f->intake)->duplicates, 1);
+  assert_int_equal(fixture_sql(f, "SELECT count(*) FROM frames"), 2);
+  fixture_close(f);
+}
+
 static void test_other_files_are_refused_and_left_alone(void **state) {
   const place *p = *state;
   store s;
@@ -146,6 +228,12 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_locked_database_delays_and_loses_nothing, setup,
                                       teardown),
       cmocka_unit_test_setup_teardown(test_full_disk_delays_and_loses_nothing, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_deleted_database_receipts_nothing_and_a_new_one_is_made,
+                                      setup, teardown),
+      cmocka_unit_test_setup_teardown(test_log_deleted_under_the_ingest_loses_nothing, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(test_database_put_in_the_place_of_ours_is_used, setup,
+                                      teardown),
       cmocka_unit_test_setup_teardown(test_other_files_are_refused_and_left_alone, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
