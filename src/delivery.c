@@ -155,7 +155,7 @@ static void on_up(htel *tel) {
   d->birth_due = !d->birth_done || d->config.mode == HTEL_DELIVERY_BROKER;
   d->status_due = true;
   d->live_from = tel->sequence_next;
-  d->pace_bytes = 2u * tel->frame_bytes_max;
+  d->pace_bytes = tel->frame_bytes_max; /* so the first alarm waits for one frame, not for two */
   d->receipt_wait_ms = d->config.receipt_wait_ms;
 }
 

@@ -41,7 +41,8 @@ typedef struct link_client_options {
   uint16_t port;
   uint16_t keep_alive_s;
   uint32_t connect_timeout_ms; /* 0: 10000 */
-  bool mqtt;                   /* the link is ports/mqtt over ports/dial */
+  int64_t utc_floor_ms;
+  bool mqtt; /* the link is ports/mqtt over ports/dial */
 } link_client_options;
 
 void link_client_new(link_client *self, const link_client_options *options);

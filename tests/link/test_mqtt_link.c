@@ -207,8 +207,8 @@ static void test_answers_have_their_own_errors(void **state) {
       {{.kind = SERVER_MQTT, .connack = 5}, HTEL_E_UNAUTHORIZED},
       {{.kind = SERVER_MQTT, .suback = 0x80}, HTEL_E_SUBSCRIBE},
       {{.kind = SERVER_PLAIN}, HTEL_E_TLS_NOT_TLS},
-      {{.kind = SERVER_CLOSES}, HTEL_E_TLS_NOT_TLS},
-      {{.kind = SERVER_MIDWAY}, HTEL_E_LINK_LOST},
+      {{.kind = SERVER_CLOSES}, HTEL_E_TLS_CLOSED},
+      {{.kind = SERVER_MIDWAY}, HTEL_E_TLS_CLOSED},
       {{.kind = SERVER_SILENT}, HTEL_E_LINK_SILENT},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

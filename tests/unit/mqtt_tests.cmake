@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # ports/mqtt: packets, sessions, faults, hostile brokers, the core's promise over it, and its size.
-foreach(name packet session ends faults hostile)
+foreach(name packet session ends faults hostile cuts)
   htel_unit_test(mqtt_${name} mqtt_far.c)
   target_link_libraries(test_mqtt_${name} PRIVATE healthtel_mqtt)
 endforeach()
@@ -22,9 +22,3 @@ if(HEALTHTEL_ARM_CC)
     ${HEALTHTEL_ARM_CC} ${PROJECT_SOURCE_DIR})
   set_tests_properties(unit.mqtt_size PROPERTIES LABELS unit TIMEOUT 60)
 endif()
-
-# libFuzzer's entry point; without clang's -fsanitize=fuzzer the corpus is replayed.
-add_executable(fuzz_mqtt ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_mqtt.c)
-target_link_libraries(fuzz_mqtt PRIVATE healthtel healthtel_mqtt healthtel_flags)
-add_test(NAME unit.mqtt_corpus COMMAND fuzz_mqtt ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus_mqtt)
-set_tests_properties(unit.mqtt_corpus PROPERTIES LABELS unit TIMEOUT 60)
