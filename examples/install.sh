@@ -15,8 +15,8 @@ packages_build=(
   mosquitto openssl sqlite3 ca-certificates
 )
 packages_test=(
-  clang clang-format-14 valgrind mosquitto-clients bzip2 git make xz-utils procps
-  gcc-arm-none-eabi libnewlib-arm-none-eabi
+  clang clang-format-14 valgrind mosquitto-clients rabbitmq-server bzip2 git make xz-utils procps
+  gcc-arm-none-eabi libnewlib-arm-none-eabi libpcap-dev libclang-rt-14-dev
 )
 
 log=

@@ -18,7 +18,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 BUILD_S_MAX=1200 # for each build,
-TESTS_S_MAX=900  # for each run of ctest,
+TESTS_S_MAX=1500 # for each run of ctest,
 TEST_S_MAX=300   # and for a test that states no bound of its own
 
 passed=0 failed=0 child=
