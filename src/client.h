@@ -57,6 +57,7 @@ typedef struct delivery {
   uint32_t pace_bytes; /* how much may await its PUBACK: grows and shrinks with the time to it */
   bool birth_due, birth_done; /* to be published; the ingest (or the broker) has it */
   uint64_t birth_sent_at;
+  uint32_t window_before_ms; /* of `reconnect`, when the connection came up */
   bool status_due;
   bool link_full;              /* it took no more at the last step */
   bool goodbye, goodbye_acked; /* the status to publish is offline; and has arrived */

@@ -151,6 +151,7 @@ static void on_up(htel *tel) {
   delivery *d = &tel->delivery;
   state_set(tel, DELIVERY_ONLINE);
   tel->stats.connects++;
+  d->window_before_ms = d->reconnect.window_ms;
   tel->stats.last_error = 0;
   d->birth_due = !d->birth_done || d->config.mode == HTEL_DELIVERY_BROKER;
   d->status_due = true;
@@ -166,6 +167,10 @@ static void on_down(htel *tel, int error) {
     state_set(tel, DELIVERY_CLOSED);
     return;
   }
+  /* What was acknowledged before the refusal of the subscription came proves nothing: no receipt
+   * can come. */
+  if (d->state == DELIVERY_ONLINE && error == HTEL_E_SUBSCRIBE)
+    d->reconnect.window_ms = d->window_before_ms;
   if (d->state == DELIVERY_ONLINE)
     tel->stats.disconnects++;
   else

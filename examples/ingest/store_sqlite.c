@@ -28,11 +28,6 @@ static void close_db(sqlite_store *s) {
   s->db = NULL;
 }
 
-static void close_store(void *ctx) {
-  close_db(ctx);
-  free(ctx);
-}
-
 static int open_file(sqlite_store *s, store_sqlite_mode mode, char *error, size_t error_size) {
   bool writes = mode == STORE_SQLITE_WRITE;
   int flags = writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
@@ -66,10 +61,20 @@ static int open_db(sqlite_store *s, store_sqlite_mode mode, char *error, size_t 
   return 0;
 }
 
-/* The file at the path, be it a new one, in the place of the one that is gone. The old one is
- * closed first: if only its log is gone, that puts what was in the log into the main file. */
+/* What is committed may be in the log alone, and the log stays at the path when the main file is
+ * moved: SQLite would delete it there, or put it into the file that comes next. This empties it
+ * into the file that we have open, wherever that is now. false: not yet, there is a reader or no
+ * room. */
+static bool log_empty(sqlite_store *s) {
+  if (s->db == NULL || !s->has_wal) return true;
+  int rc = sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) & 0xff;
+  return rc != SQLITE_BUSY && rc != SQLITE_LOCKED && rc != SQLITE_FULL;
+}
+
+/* The file at the path, be it a new one, in the place of the one that is gone. */
 static int open_anew(sqlite_store *s) {
   char error[256];
+  if (!log_empty(s)) return -1;
   close_db(s);
   if (open_db(s, STORE_SQLITE_WRITE, error, sizeof error) == 0) {
     s->gone = false;
@@ -94,6 +99,13 @@ static bool is_gone(const sqlite_store *s) {
       moved != 0)
     return true;
   return s->has_wal && access(sqlite3_filename_wal(sqlite3_db_filename(s->db, "main")), F_OK) != 0;
+}
+
+static void close_store(void *ctx) {
+  sqlite_store *s = ctx;
+  if (s->db != NULL && is_gone(s)) log_empty(s);
+  close_db(s);
+  free(s);
 }
 
 static int begin(void *ctx) {

@@ -189,7 +189,9 @@ static int64_t clock_floor_parse(struct argp_state *state, const char *text) {
   struct tm date = {0};
   const char *end =
       strptime(strcmp(text, "build") == 0 ? MONITOR_BUILD_DATE : text, "%Y-%m-%d", &date);
+  int day = date.tm_mday;
   int64_t utc_s = end && !*end ? (int64_t)timegm(&date) : 0;
+  if (date.tm_mday != day) utc_s = 0; /* there is no 31st of February */
   if (utc_s <= 0) argp_error(state, "--clock-floor must be wait, build, or a date YYYY-MM-DD");
   return utc_s * 1000;
 }

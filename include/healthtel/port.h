@@ -70,7 +70,8 @@ typedef struct htel_link {
   int (*publish)(void *ctx, const htel_message *message);
   /* Does what there is to do, in bounded time, and takes the next event: 1 event, 0 none. */
   int (*next)(void *ctx, htel_link_event *event);
-  /* Milliseconds until next() should be called again although nothing woke it (0 to 1000). */
+  /* Milliseconds until next() should be called again although nothing woke it (0 to 1000). To be
+   * asked after each round of next() and publish(): what waited for company is sent then. */
   uint32_t (*wait_ms)(void *ctx);
   /* Begins an orderly end (MQTT DISCONNECT, TLS close); DOWN with error 0 follows. */
   void (*close)(void *ctx);

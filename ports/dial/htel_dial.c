@@ -67,8 +67,6 @@ static uint32_t left_ms(const htel_dial *dial) {
 static int dial_open(void *ctx, uint32_t timeout_ms) {
   htel_dial *dial = ctx;
   if (dial->state != IDLE) return HTEL_E_AGAIN;
-  if (dial->job == NULL) dial->job = resolve_start(dial->host, dial->tcp_port);
-  if (dial->job == NULL) return HTEL_E_MEMORY;
   dial->began_ms = now_ms(dial);
   dial->span_ms = timeout_ms;
   dial->state = RESOLVING;
@@ -91,7 +89,9 @@ static int address_try(htel_dial *dial) {
 
 static int step_resolve(htel_dial *dial) {
   int rc = htel_tls_ready(&dial->identity);
-  if (rc != 0) return rc; /* no clock: the server is not even connected to */
+  if (rc != 0) return rc; /* no clock: its name is not even looked up */
+  if (dial->job == NULL) dial->job = resolve_start(dial->host, dial->tcp_port);
+  if (dial->job == NULL) return HTEL_E_MEMORY;
   rc = resolve_result(dial->job, &dial->list);
   if (rc == HTEL_E_AGAIN) return left_ms(dial) > 0 ? HTEL_E_AGAIN : HTEL_E_RESOLVE;
   resolve_release(dial->job);
@@ -216,6 +216,7 @@ static uint32_t dial_wait_ms(void *ctx) {
   dial->written = false;
   switch (dial->state) {
     case RESOLVING:
+      if (dial->job == NULL) return 0; /* not begun */
       htel_posix_watch(dial->posix, resolve_fd(dial->job), POLLIN);
       return left_ms(dial);
     case CONNECTING:

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_files.c - what the tools and ports/posix read from disk: recordings, boot files, captures.
  *
- * The first byte chooses. Files of a few bytes are written into a directory of their own, since
- * it is names that the functions take. */
+ * The first byte chooses. */
 #define _GNU_SOURCE
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "capture.h"
@@ -13,13 +13,29 @@
 #include "fuzz.h"
 #include "posix_boot.h"
 
-static char dir[64], csv[80], json[80], other[80];
+/* Names in a directory of our own, of files in memory: no disk can keep up with a fuzzer. */
+typedef struct memory_file {
+  char name[80];
+  int fd;
+} memory_file;
+
+static char dir[64];
+static memory_file csv, json, other;
 
 static void dir_remove(void) {
-  unlink(csv);
-  unlink(json);
-  unlink(other);
+  unlink(csv.name);
+  unlink(json.name);
+  unlink(other.name);
   rmdir(dir);
+}
+
+static void file_make(memory_file *file, const char *name) {
+  char target[32];
+  file->fd = memfd_create(name, MFD_CLOEXEC);
+  MUST(file->fd >= 0);
+  snprintf(file->name, sizeof file->name, "%s/%s", dir, name);
+  snprintf(target, sizeof target, "/proc/self/fd/%d", file->fd);
+  MUST(symlink(target, file->name) == 0);
 }
 
 static void dir_make(void) {
@@ -27,18 +43,18 @@ static void dir_make(void) {
   const char *tmp = getenv("TMPDIR");
   MUST(snprintf(dir, sizeof dir, "%.40s/fuzz_XXXXXX", tmp != NULL ? tmp : "/tmp") > 0);
   MUST(mkdtemp(dir) != NULL);
-  snprintf(csv, sizeof csv, "%s/r.csv", dir);
-  snprintf(json, sizeof json, "%s/r.json", dir);
-  snprintf(other, sizeof other, "%s/o", dir);
+  file_make(&csv, "r.csv");
+  file_make(&json, "r.json");
+  file_make(&other, "other");
   atexit(dir_remove);
   FILE *quiet = fopen("/dev/null", "w"); /* htel-cat tells what is damaged, which is most of it */
   MUST(quiet != NULL);
   stderr = quiet;
 }
 
-static void file_write(const char *path, const uint8_t *bytes, size_t size) {
-  FILE *file = fopen(path, "wb");
-  MUST(file != NULL && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
+static void file_write(const memory_file *file, const uint8_t *bytes, size_t size) {
+  MUST(ftruncate(file->fd, 0) == 0);
+  MUST(size == 0 || pwrite(file->fd, bytes, size, 0) == (ssize_t)size);
 }
 
 /* ---- Recordings ----------------------------------------------------------------------- */
@@ -71,9 +87,9 @@ static void recording_play(fuzz_in *in) {
   static recording r;
   const uint8_t *bytes;
   size_t n = fuzz_bytes(in, fuzz_u16(in), &bytes);
-  file_write(json, bytes, n);
-  file_write(csv, in->at, in->left);
-  if (recording_open(&r, csv) != 0) {
+  file_write(&json, bytes, n);
+  file_write(&csv, in->at, in->left);
+  if (recording_open(&r, csv.name) != 0) {
     MUST(r.error[0] != '\0' && r.file == NULL);
     return;
   }
@@ -90,8 +106,8 @@ static void recording_play(fuzz_in *in) {
 
 static void boot_play(fuzz_in *in) {
   boot_record record = {0};
-  file_write(other, in->at, in->left);
-  int rc = boot_read(other, &record);
+  file_write(&other, in->at, in->left);
+  int rc = boot_read(other.name, &record);
   MUST(rc == HTEL_E_STORE || rc == 1);
   if (rc == 1) MUST(record.number > 0 && record.unclean_first <= record.number);
 }
@@ -119,8 +135,8 @@ static void capture_play(fuzz_in *in, bool padded) {
   size_t n = in->left < 4096 ? in->left : 4096;
   if (n > 0) memcpy(bytes, in->at, n);
   memset(bytes + n, 0x5A, sizeof bytes - n);
-  file_write(other, bytes, padded ? sizeof bytes : n);
-  input_add_file(found, other);
+  file_write(&other, bytes, padded ? sizeof bytes : n);
+  input_add_file(found, other.name);
   input_sort(found);
   input_ticks(found, frame);
   for (size_t i = 0; i < found->entry_count; i++)

@@ -9,3 +9,5 @@ htel_unit_test(delivery fake.c)
 htel_unit_test(promise fake.c)
 htel_unit_test(clock fake.c)
 set_property(TEST unit.ring unit.promise APPEND PROPERTY LABELS tsan)
+# On a busy machine the thread sanitizer takes its time.
+set_property(TEST unit.ring unit.promise PROPERTY TIMEOUT 300)

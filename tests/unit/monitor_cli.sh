@@ -45,6 +45,8 @@ check 'a floor that is no date' refuses 64 '--clock-floor must be' "${file[@]}" 
   --clock-floor soon
 check 'a floor before all time' refuses 64 '--clock-floor must be' "${file[@]}" \
   --clock-floor 1969-12-31
+check 'a floor on no day' refuses 64 '--clock-floor must be' "${file[@]}" \
+  --clock-floor 2026-02-31
 check 'a floor with a rest' refuses 64 '--clock-floor must be' "${file[@]}" \
   --clock-floor 2026-01-02x
 check 'threads at max' refuses 64 '--threads needs a speed' "${file[@]}" --speed max --threads \

@@ -194,6 +194,21 @@ static void test_backoff_spreads_attempts_and_resets(void **state) {
   assert_int_equal(it.tel->delivery.reconnect.window_ms, 1000);
 }
 
+/* PUBACKs come, and then that there will be no receipts: as bad as no connection. */
+static void test_refused_subscription_does_not_reset_the_backoff(void **state) {
+  (void)state;
+  it.world.ack_ms = 5;
+  it.world.no_receipts = true;
+  it.config.delivery.backoff_base_ms = 1000;
+  it.config.delivery.backoff_max_ms = 8000;
+  open_it();
+  for (unsigned ms = 0; ms < 600000; ms += 20) {
+    run_ms(20);
+    if (stats().connected) fake_cut(&it.world, HTEL_E_SUBSCRIBE);
+  }
+  assert_in_range(it.world.opens, 75, 300); /* 4 s on average */
+}
+
 static void test_without_random_the_whole_window_is_waited(void **state) {
   (void)state;
   it.world.reachable = false;
@@ -260,6 +275,7 @@ int main(void) {
       T(test_pause_asked_for_by_the_ingest),
       T(test_slow_link_keeps_little_under_way),
       T(test_backoff_spreads_attempts_and_resets),
+      T(test_refused_subscription_does_not_reset_the_backoff),
       T(test_without_random_the_whole_window_is_waited),
       T(test_no_second_sees_a_hundred_messages),
       T(test_a_link_still_being_taken_down_is_not_hammered),

@@ -191,7 +191,7 @@ static void test_database_put_in_the_place_of_ours_is_used(void **state) {
   f = fixture_open(p->db);
   fixture_birth(f, DEV);
   fixture_run(f);
-  db_remove(p, "-wal"); /* else SQLite would put the one's log into the other */
+  db_remove(p, "-wal"); /* as one does who restores with care */
   db_remove(p, "-shm");
   assert_int_equal(rename(backup, p->db), 0);
   fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 1});
@@ -200,6 +200,81 @@ static void test_database_put_in_the_place_of_ours_is_used(void **state) {
   fixture_run(f);
   assert_int_equal(intake_stats_get(f->intake)->duplicates, 1);
   assert_int_equal(fixture_sql(f, "SELECT count(*) FROM frames"), 2);
+  fixture_close(f);
+}
+
+static int frames_in(const char *path) {
+  sqlite3 *other;
+  sqlite3_stmt *stmt;
+  assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+  int n = -1;
+  if (sqlite3_prepare_v2(other, "SELECT count(*) FROM frames", -1, &stmt, NULL) == SQLITE_OK &&
+      sqlite3_step(stmt) == SQLITE_ROW)
+    n = sqlite3_column_int(stmt, 0);
+  sqlite3_finalize(stmt);
+  sqlite3_close(other);
+  return n;
+}
+
+/* `mv` takes the main file alone: what is committed is in the log, which stays behind. */
+static void test_database_moved_away_keeps_what_was_receipted(void **state) {
+  const place *p = *state;
+  char away[128];
+  snprintf(away, sizeof away, "%s.away", p->db);
+  fixture *f = fixture_open(p->db);
+  fixture_birth(f, DEV);
+  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 1});
+  fixture_run(f);
+  assert_true(receipt_has(fixture_receipt_take(f, DEV, 7).stored, 1, 1));
+  assert_int_equal(rename(p->db, away), 0);
+  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 2});
+  assert_int_equal(intake_step(f->intake, 0), INTAKE_HELD_UP);
+  fixture_run(f);
+  fixture_birth(f, DEV);
+  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 2});
+  fixture_run(f);
+  assert_int_equal(fixture_sql(f, "SELECT sum(sequence) FROM frames"), 2);
+  fixture_close(f);
+  int kept = frames_in(away);
+  unlink(away);
+  assert_int_equal(kept, 2); /* the second one's commit did not count, and is there as well */
+}
+
+static void test_database_moved_away_before_the_end_keeps_what_was_receipted(void **state) {
+  const place *p = *state;
+  char away[128];
+  snprintf(away, sizeof away, "%s.away", p->db);
+  fixture *f = fixture_open(p->db);
+  fixture_birth(f, DEV);
+  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 1});
+  fixture_run(f);
+  assert_int_equal(rename(p->db, away), 0);
+  fixture_close(f);
+  int kept = frames_in(away);
+  unlink(away);
+  assert_int_equal(kept, 1);
+}
+
+/* The same with another put in its place: the log that is there is not the newcomer's. */
+static void test_log_of_ours_is_not_put_into_another(void **state) {
+  const place *p = *state;
+  char backup[128];
+  snprintf(backup, sizeof backup, "%s.backup", p->db);
+  fixture *f = fixture_open(backup);
+  fixture_birth(f, DEV);
+  for (uint32_t s = 1; s < 200; s++)
+    fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = s, .samples = 500});
+  fixture_run(f);
+  fixture_close(f);
+  f = fixture_open(p->db);
+  fixture_birth(f, DEV);
+  fixture_frame(f, DEV, &(frame_spec){.boot = 8, .sequence = 1, .samples = 500});
+  fixture_run(f);
+  assert_int_equal(rename(backup, p->db), 0);
+  fixture_frame(f, DEV, &(frame_spec){.boot = 7, .sequence = 200});
+  assert_int_equal(intake_step(f->intake, 0), INTAKE_HELD_UP);
+  fixture_run(f);
+  assert_int_equal(fixture_sql(f, "SELECT count(*) FROM frames WHERE boot = 7"), 200);
   fixture_close(f);
 }
 
@@ -232,6 +307,11 @@ int main(void) {
                                       setup, teardown),
       cmocka_unit_test_setup_teardown(test_log_deleted_under_the_ingest_loses_nothing, setup,
                                       teardown),
+      cmocka_unit_test_setup_teardown(test_database_moved_away_keeps_what_was_receipted, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(
+          test_database_moved_away_before_the_end_keeps_what_was_receipted, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_log_of_ours_is_not_put_into_another, setup, teardown),
       cmocka_unit_test_setup_teardown(test_database_put_in_the_place_of_ours_is_used, setup,
                                       teardown),
       cmocka_unit_test_setup_teardown(test_other_files_are_refused_and_left_alone, setup, teardown),
