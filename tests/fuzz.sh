@@ -114,8 +114,9 @@ fuzz_one() {
   [ ! -d "$dir/seeds/$name" ] || corpora+=("$dir/seeds/$name")
   : >"$log"
   while [ "$used" -lt "$want" ] && [ "$crashes" -lt 5 ]; do
-    left=$(((want - used) / 100 + 1))
-    waited "$build/fuzz_$name" "${options[@]}" "-max_total_time=$((left < 60 ? left : 60))" \
+    left=$(((want - used) / 100))
+    left=$((left < 10 ? 10 : left > 60 ? 60 : left))
+    waited "$build/fuzz_$name" "${options[@]}" "-max_total_time=$left" \
       "${corpora[@]}" >"$log.now" 2>&1
     status=$?
     used=$(cpu_of "$self")
