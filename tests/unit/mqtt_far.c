@@ -265,7 +265,7 @@ int near_error(const near_end *near) {
 }
 
 void near_up(near_end *near) {
-  far_packet packet;
+  far_packet packet = {0};
   assert_int_equal(near_open(near), 0);
   near_run(near, 0);
   assert_true(far_take(&near->far, &packet));
@@ -330,13 +330,13 @@ void near_delete(near_end *near) {
 }
 
 void near_expect_head(near_end *near, uint8_t head) {
-  far_packet packet;
+  far_packet packet = {0};
   assert_true(far_take(&near->far, &packet));
   assert_int_equal(packet.head, head);
 }
 
 void near_expect_puback(near_end *near, uint16_t id) {
-  far_packet packet;
+  far_packet packet = {0};
   assert_true(far_take(&near->far, &packet));
   assert_int_equal(packet.head, 0x40);
   assert_int_equal(packet.body[0] << 8 | packet.body[1], id);
