@@ -63,14 +63,6 @@ static const struct {
     {"bpm", HTEL_UNIT_PER_MIN},
 };
 
-static const struct {
-  const char *name;
-  htel_kind kind;
-} kinds[] = {
-    {"ecg", HTEL_WAVEFORM}, {"ppg", HTEL_WAVEFORM},   {"presp", HTEL_WAVEFORM},
-    {"acc", HTEL_WAVEFORM}, {"scalar", HTEL_NUMERIC}, {"cgm", HTEL_NUMERIC},
-};
-
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 uint32_t recording_code(const char *name) {
@@ -214,17 +206,19 @@ static int channel_read(recording *r, const char *json_path, const cJSON *json) 
   return 0;
 }
 
+/* scalar, scalar_..., and cgm are numerics; so is what has times of its own, for a waveform has
+ * none. All else is a waveform, whatever it shows. */
+static bool kind_is_numeric(const char *kind, bool irregular) {
+  return irregular || strncmp(kind, "scalar", strlen("scalar")) == 0 || strcmp(kind, "cgm") == 0;
+}
+
 static int kind_read(recording *r, const char *json_path, const cJSON *json) {
   const char *kind = json_string(json, "kind");
-  size_t k = 0;
-  while (k < COUNT(kinds) && (!kind || strcmp(kinds[k].name, kind) != 0)) k++;
-  if (k == COUNT(kinds))
-    return fail(r, 0, "%s: kind must be one of ecg, ppg, presp, acc, scalar, cgm", json_path);
-  r->kind = kinds[k].kind;
-
+  if (!kind || !*kind)
+    return fail(r, 0, "%s: kind must be scalar or cgm (numerics), or what else it is: ecg, eeg ...",
+                json_path);
   r->irregular = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "irregular"));
-  if (r->irregular && r->kind == HTEL_WAVEFORM)
-    return fail(r, 0, "%s: a waveform cannot be irregular", json_path);
+  r->kind = kind_is_numeric(kind, r->irregular) ? HTEL_NUMERIC : HTEL_WAVEFORM;
   const cJSON *rate = cJSON_GetObjectItemCaseSensitive(json, "rate_hz");
   bool stated = cJSON_IsNumber(rate) && recording_fraction(rate->valuedouble, &r->rate) == 0;
   if (!r->irregular && !stated)

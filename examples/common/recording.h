@@ -4,9 +4,9 @@
  *     ecg.csv      ECG_MLII            first line: channel names; t_ms first where sampling
  *                  975                 is irregular (Unix time in ms)
  *                  981                 then one row of integers a sampling instant
- *     ecg.json     kind                ecg, ppg, presp, acc: waveforms; scalar, cgm: numerics
+ *     ecg.json     kind                scalar, scalar..., cgm: numerics; any other is a waveform
  *                  rate_hz             rows a second
- *                  irregular           true: t_ms gives each row's time
+ *                  irregular           true: t_ms gives each row's time; numerics then, always
  *                  n_rows              how many rows follow (optional, checked at the end)
  *                  channels[]          name, unit, gain, offset: physical = (code - offset) / gain
  *                  note                "-32768 = no value": that code means HTEL_NO_VALUE
@@ -20,9 +20,9 @@
 
 #include "healthtel/healthtel.h"
 
-#define RECORDING_CHANNELS_MAX 32u
+#define RECORDING_CHANNELS_MAX HTEL_CHANNELS_MAX
 #define RECORDING_ROWS_MAX UINT32_MAX /* row numbers times 10^9 still fit 63 bits */
-#define RECORDING_LINE_BYTES_MAX 1024u
+#define RECORDING_LINE_BYTES_MAX 4096u
 #define RECORDING_JSON_BYTES_MAX 65536u
 #define RECORDING_PATH_BYTES_MAX 1024u
 #define RECORDING_TIME_MS_MAX 253402300799999 /* the end of the year 9999 */

@@ -248,6 +248,35 @@ static void test_malformed_rows_are_named(void **state) {
   refused(TIMED, "t_ms,HR\n5\n", "a.csv:2: t_ms must be");
 }
 
+static void test_any_kind_is_a_waveform_but_those_of_numerics(void **state) {
+  (void)state;
+  static const struct {
+    const char *kind, *rate;
+    bool irregular;
+    htel_kind is;
+    htel_rate rate_is;
+  } cases[] = {
+      {"ecg", "128", false, HTEL_WAVEFORM, {128, 1}},
+      {"eeg", "31.25", false, HTEL_WAVEFORM, {125, 4}},
+      {"imu", "62.4725", false, HTEL_WAVEFORM, {5685, 91}},
+      {"resp", "0.5", false, HTEL_WAVEFORM, {1, 2}},
+      {"scalar", "0.0033333", false, HTEL_NUMERIC, {1, 300}},
+      {"scalar_hr", "4", false, HTEL_NUMERIC, {4, 1}},
+      {"cgm", "0.0033333", false, HTEL_NUMERIC, {1, 300}},
+      {"rr", "null", true, HTEL_NUMERIC, {0, 0}},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char json[256];
+    snprintf(json, sizeof json,
+             "{\"kind\":\"%s\",\"rate_hz\":%s,\"irregular\":%s,\"channels\":" ONE_CHANNEL "}",
+             cases[i].kind, cases[i].rate, cases[i].irregular ? "true" : "false");
+    assert_int_equal(2, rows_of(json, cases[i].irregular ? "t_ms,HR\n5,1\n9,2\n" : "HR\n1\n2\n"));
+    assert_int_equal(cases[i].is, r.kind);
+    assert_int_equal(cases[i].rate_is.num, r.rate.num);
+    assert_int_equal(cases[i].rate_is.den, r.rate.den);
+  }
+}
+
 static void test_a_line_without_end_is_refused(void **state) {
   (void)state;
   char text[3 * RECORDING_LINE_BYTES_MAX] = "HR\n";
@@ -259,11 +288,12 @@ static void test_malformed_descriptions_are_named(void **state) {
   (void)state;
   refused("", "HR\n1\n", "a.json:1: this is not JSON");
   refused("{\n\"kind\":,", "HR\n1\n", "a.json:2: this is not JSON");
-  refused("[]", "HR\n1\n", "kind must be one of");
-  refused("{\"kind\":\"eeg\"}", "HR\n1\n", "kind must be one of");
+  refused("[]", "HR\n1\n", "kind must be scalar or cgm");
+  refused("{\"kind\":\"\"}", "HR\n1\n", "kind must be scalar or cgm");
+  refused("{\"kind\":1}", "HR\n1\n", "kind must be scalar or cgm");
+  refused("{\"kind\":\"eeg\"}", "HR\n1\n", "rate_hz must be");
   refused("{\"kind\":\"ecg\",\"rate_hz\":0}", "HR\n1\n", "rate_hz must be");
   refused("{\"kind\":\"ecg\",\"rate_hz\":\"1\"}", "HR\n1\n", "rate_hz must be");
-  refused("{\"kind\":\"ecg\",\"irregular\":true}", "HR\n1\n", "a waveform cannot be irregular");
   refused("{\"kind\":\"ecg\",\"rate_hz\":1}", "HR\n1\n", "channels must be an array");
   refused("{\"kind\":\"ecg\",\"rate_hz\":1,\"n_rows\":0.5}", "HR\n1\n", "n_rows must be");
 #define WITH(channel) "{\"kind\":\"scalar\",\"rate_hz\":1,\"channels\":[" channel "]}"
@@ -289,7 +319,7 @@ static void test_too_many_channels_are_refused(void **state) {
     snprintf(json + strlen(json), sizeof json - strlen(json),
              "%s{\"name\":\"C%u\",\"unit\":\"1\",\"gain\":1,\"offset\":0}", i ? "," : "", i);
   strcat(json, "]}");
-  refused(json, "C0\n1\n", "channels must be an array of 1 to 32, it has 33");
+  refused(json, "C0\n1\n", "channels must be an array of 1 to 64, it has 65");
 }
 
 static void test_missing_files_are_named(void **state) {
@@ -415,6 +445,7 @@ int main(void) {
       cmocka_unit_test(test_gains_become_integers),
       cmocka_unit_test(test_rows_fall_on_whole_ms_below),
       cmocka_unit_test(test_malformed_rows_are_named),
+      cmocka_unit_test(test_any_kind_is_a_waveform_but_those_of_numerics),
       cmocka_unit_test(test_a_line_without_end_is_refused),
       cmocka_unit_test(test_malformed_descriptions_are_named),
       cmocka_unit_test(test_too_many_channels_are_refused),
