@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "batch.h"
 
+#include "model.h"
+
 bool batch_due(const batch *b, uint8_t frame_class, uint32_t now_ms) {
   const batch_frame *f = &b->frames[frame_class];
   return f->begun && (uint32_t)(now_ms - f->since_ms) >= b->age_ms_max;
@@ -62,29 +64,41 @@ static bool column_code(batch *b, uint8_t channel) {
   batch_column *c = &b->columns[channel];
   if (c->count == 0) return true;
   batch_frame *f = &b->frames[batch_class_of(ch->kind)];
+  bool for_model = HEALTHTEL_BEST && b->for_model;
+  bool first = c->serial_coded != f->serial; /* of the channel in this frame */
+  if (for_model && first) c->coded = 0;
+  if (for_model && c->coded + c->count > MODEL_COLUMN_MAX) return false;
   if (f->used == 0) f->tick = c->tick_first;
-  code_column column = {.channel = channel,
-                        .kind = ch->kind,
-                        .count = c->count,
-                        .values = c->values,
-                        .quality = c->quality,
-                        .quality_all = c->quality_all,
-                        .tick_first = c->tick_first,
-                        .ticks = c->ticks,
-                        .phase = c->phase,
-                        .continues = c->serial_coded == f->serial &&
-                                     c->tick_coded == c->tick_first && c->phase_coded == c->phase};
-  size_t bytes =
-      code_block_encode(&column, f->tick, CODE_RICE, f->blocks + f->used, f->room - f->used);
+  code_column column = {
+      .channel = channel,
+      .kind = ch->kind,
+      .count = c->count,
+      .values = c->values,
+      .quality = c->quality,
+      .quality_all = c->quality_all,
+      .tick_first = c->tick_first,
+      .ticks = c->ticks,
+      .phase = c->phase,
+      .continues = !first && c->tick_coded == c->tick_first && c->phase_coded == c->phase};
+  uint32_t before = for_model ? BATCH_LENGTH_BYTES : 0;
+  if (f->room - f->used < before) return false;
+  uint8_t *to = f->blocks + f->used;
+  size_t bytes = code_block_encode(&column, f->tick, for_model ? CODE_QUICK : CODE_RICE,
+                                   to + before, f->room - f->used - before);
   if (bytes == 0) return false;
-  f->used += (uint32_t)bytes;
+  if (for_model) {
+    to[0] = (uint8_t)bytes;
+    to[1] = (uint8_t)(bytes >> 8);
+  }
+  f->used += (uint32_t)bytes + before;
   frame_count(f, c->tick_first, column_tick_last(ch, c), c->count);
   if (ch->kind == HTEL_WAVEFORM) {
     place_advance(ch, &c->tick_first, &c->phase, c->count); /* samples to come go on from here */
     c->tick_coded = c->tick_first;
     c->phase_coded = c->phase;
-    c->serial_coded = f->serial;
   }
+  c->serial_coded = f->serial;
+  if (for_model) c->coded = (uint16_t)(c->coded + c->count);
   c->count = 0;
   return true;
 }

@@ -17,6 +17,8 @@
 
 #include "code.h"
 
+#define BATCH_LENGTH_BYTES 2u
+
 typedef struct batch_column {
   int32_t *values;
   uint32_t *ticks;  /* numerics */
@@ -24,11 +26,12 @@ typedef struct batch_column {
   uint16_t room, count;
   uint8_t quality_all; /* waveforms */
   bool running;        /* waveforms: `next` is where the next sample is expected */
+  uint16_t coded;      /* readings in blocks of open frame `serial_coded` */
   uint64_t tick_first;
   uint32_t phase;
   uint64_t tick_next;
   uint32_t phase_next;
-  uint64_t tick_coded; /* where this channel's last block in open frame `serial_coded` ended */
+  uint64_t tick_coded; /* waveforms: where the last of those blocks ended */
   uint32_t phase_coded;
   uint32_t serial_coded;
 } batch_column;
@@ -50,6 +53,7 @@ typedef struct batch {
   const htel_channel *channels;
   uint16_t channel_count;
   uint32_t age_ms_max;
+  bool for_model; /* blocks are to be read again (model.h): quick ones, each behind its length */
   batch_column *columns; /* one for each channel */
   batch_frame frames[HTEL_CLASS_COUNT];
 } batch;

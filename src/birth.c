@@ -20,7 +20,6 @@ static bool string_encode(pb_ostream_t *stream, const pb_field_t *field, void *c
 
 /* What counts as a default in the configuration is written as one, so that it gives one schema. */
 static void channel_fill(healthtel_v1_Channel *message, const htel_channel *channel) {
-  bool is_waveform = channel->kind == HTEL_WAVEFORM;
   message->code = channel->code;
   message->index = channel->index;
   message->kind = (healthtel_v1_Kind)channel->kind;
@@ -28,8 +27,8 @@ static void channel_fill(healthtel_v1_Channel *message, const htel_channel *chan
   message->name.arg = proto_arg(channel->name);
   message->unit.funcs.encode = string_encode;
   message->unit.arg = proto_arg(channel->unit && *channel->unit ? channel->unit : HTEL_UNIT_ONE);
-  message->rate_num = is_waveform ? channel->rate.num : 0;
-  message->rate_den = is_waveform && channel->rate.den != 1 ? channel->rate.den : 0;
+  message->rate_num = channel->rate.num;
+  message->rate_den = channel->rate.num != 0 && channel->rate.den != 1 ? channel->rate.den : 0;
   message->gain = channel->gain == 1 ? 0 : channel->gain;
   message->offset = channel->offset;
   message->exponent = channel->exponent;

@@ -91,6 +91,7 @@ struct htel {
   batch batch;
   outbox outbox;
   uint16_t frame_bytes_max;
+  uint8_t coding; /* htel_coding */
   void *zip;
   size_t zip_bytes;
   uint8_t zip_rest; /* waveform frames that zlib will not be tried on */

@@ -10,8 +10,9 @@
 
 /* How residuals are written. */
 typedef enum code_residuals {
-  CODE_RICE, /* Rice codes, a parameter for each 32: small by itself */
-  CODE_BYTES /* mostly a byte each: larger, but what deflate likes */
+  CODE_RICE,  /* whatever is smallest, mostly Rice codes, a parameter for each 32 */
+  CODE_BYTES, /* mostly a byte each: larger, but what deflate likes */
+  CODE_QUICK  /* bytes too where residuals are small: cheap to write and to read again */
 } code_residuals;
 
 /* A column of readings to be coded. Arrays are the caller's. */

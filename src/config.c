@@ -8,13 +8,14 @@
 
 #include "client.h"
 #include "frame.h"
+#include "model.h"
 #include "zip.h"
 
 #define ALIGN (alignof(max_align_t))
 
 #define ALARM_BLOCK_BYTES 256u /* alarms close their frame at once: room for a burst of eight */
-#define NUMERIC_BLOCK_BYTES_MIN 384u
-#define NUMERIC_BLOCK_BYTES_EACH 32u /* for each numeric channel */
+#define NUMERIC_BLOCK_BYTES_MIN 288u /* and for each reading that the columns of numerics hold: */
+#define NUMERIC_BLOCK_BYTES_EACH 2u
 #define RING_ALARM_WORDS 4u
 #define RING_ALARMS_RESERVED 8u
 
@@ -76,13 +77,13 @@ static int32_t check_channel(const htel_config *c, unsigned i, sizes *s) {
   if (ch->kind == HTEL_WAVEFORM) {
     if (ch->rate.num == 0)
       return fault(c, "channels.rate", i, "a waveform needs its sample rate, as {num, den} in Hz");
-    if (ch->rate.num > 1000000u || ch->rate.den > 1000000u)
-      return fault(c, "channels.rate", i, "num and den must be at most 1,000,000");
     if (block_max_of(ch) > UINT16_MAX / 2u)
       return fault(c, "channels.block_max", i, "must be at most 32767 samples");
-  } else if (ch->rate.num != 0) {
-    return fault(c, "channels.rate", i, "only a waveform has a sample rate: leave it 0");
+  } else if (ch->kind == HTEL_ALARM && ch->rate.num != 0) {
+    return fault(c, "channels.rate", i, "alarms have no rate: leave it 0");
   }
+  if (ch->rate.num > 1000000u || ch->rate.den > 1000000u)
+    return fault(c, "channels.rate", i, "num and den must be at most 1,000,000");
   if (ch->column_samples != 0 &&
       (ch->column_samples < 8u || ch->column_samples > HTEL_COLUMN_SAMPLES_MAX))
     return fault(c, "channels.column_samples", i, "must be from 8 to 512, or 0 for the default");
@@ -119,7 +120,7 @@ static int32_t check_rings(const htel_config *c, sizes *s) {
 /* Room for coded readings, by class; and columns whose blocks fit there whatever their values. */
 static int32_t check_columns(const htel_config *c, sizes *s) {
   uint32_t most = s->frame_bytes - FRAME_ENVELOPE_BYTES_MAX;
-  uint32_t numeric = NUMERIC_BLOCK_BYTES_MIN;
+  uint32_t numeric = NUMERIC_BLOCK_BYTES_MIN, least = 0;
   for (unsigned i = 0; i < c->channel_count; i++) {
     const htel_channel *ch = &c->channels[i];
     if (ch->kind == HTEL_ALARM) continue;
@@ -134,9 +135,10 @@ static int32_t check_columns(const htel_config *c, sizes *s) {
           "a block of so many samples may not fit a frame: lower it, or raise batch.bytes_max");
     s->column_samples[i] = want;
     if (ch->kind != HTEL_NUMERIC) continue;
-    numeric += NUMERIC_BLOCK_BYTES_EACH;
-    if (code_block_bytes_max(want) > numeric) numeric = (uint32_t)code_block_bytes_max(want);
+    numeric += NUMERIC_BLOCK_BYTES_EACH * want;
+    if (code_block_bytes_max(want) > least) least = (uint32_t)code_block_bytes_max(want);
   }
+  if (numeric < least) numeric = least;
   s->block_bytes[HTEL_CLASS_ALARM] = ALARM_BLOCK_BYTES;
   s->block_bytes[HTEL_CLASS_NUMERIC] = numeric < most ? numeric : most;
   s->block_bytes[HTEL_CLASS_WAVEFORM] = most;
@@ -173,10 +175,13 @@ static int32_t check(const htel_config *c, sizes *s) {
     return fault(c, "channels", 0, "at least one channel is needed");
   if (c->channel_count > HTEL_CHANNELS_MAX)
     return fault(c, "channel_count", 0, "must be at most 64");
-  if (c->coding > HTEL_CODING_FAST)
-    return fault(c, "coding", 0, "must be HTEL_CODING_ZLIB or HTEL_CODING_FAST");
+  if (c->coding > HTEL_CODING_BEST)
+    return fault(c, "coding", 0, "must be HTEL_CODING_ZLIB, _FAST or _BEST");
   if (c->coding == HTEL_CODING_ZLIB && zip_arena_bytes() == 0)
     return fault(c, "coding", 0, "this library was built without zlib: use HTEL_CODING_FAST");
+  if (c->coding == HTEL_CODING_BEST && model_writer_bytes() == 0)
+    return fault(c, "coding", 0,
+                 "this library was built without HEALTHTEL_BEST: use HTEL_CODING_FAST");
   if (c->batch.age_ms_max > 86400000u)
     return fault(c, "batch.age_ms_max", 0, "must be at most a day (86400000)");
   s->frame_bytes = c->batch.bytes_max == 0 ? 3584u : c->batch.bytes_max;
@@ -275,13 +280,17 @@ int32_t config_apply(const htel_config *config, uint8_t *memory) {
   lay_channels(tel, &at, config, &s);
   lay_frames(tel, &at, &s);
   uint8_t *arena = take(&at, s.outbox_bytes);
-  size_t zip_bytes = config->coding == HTEL_CODING_ZLIB ? zip_arena_bytes() : 0;
+  size_t zip_bytes = config->coding == HTEL_CODING_ZLIB   ? zip_arena_bytes()
+                     : config->coding == HTEL_CODING_BEST ? model_writer_bytes()
+                                                          : 0;
   void *zip = take(&at, zip_bytes);
   if (at.used > INT32_MAX)
     return fault(config, "outbox.bytes", 0, "the configuration needs more than 2 GiB in all");
   if (tel == NULL) return (int32_t)at.used;
 
   outbox_init(&tel->outbox, arena, s.outbox_bytes / 8u * 8u, config->outbox.when_full);
+  tel->coding = config->coding;
+  tel->batch.for_model = config->coding == HTEL_CODING_BEST;
   tel->zip = zip;
   tel->zip_bytes = zip_bytes;
   tel->channels = config->channels;

@@ -9,6 +9,7 @@
 #include <pb_decode.h>
 #include <string.h>
 
+#include "frame.h"
 #include "proto.h"
 
 #define BIRTH_FORMAT 1u
@@ -65,9 +66,9 @@ typedef struct birth_room {
 } birth_room;
 
 static bool rate_is_right(const healthtel_v1_Channel *message) {
-  if (message->kind != healthtel_v1_Kind_KIND_WAVEFORM) return message->rate_num == 0;
-  return message->rate_num >= 1 && message->rate_num <= RATE_PART_MAX &&
-         message->rate_den <= RATE_PART_MAX;
+  if (message->kind == healthtel_v1_Kind_KIND_ALARM) return message->rate_num == 0;
+  if (message->kind == healthtel_v1_Kind_KIND_WAVEFORM && message->rate_num == 0) return false;
+  return message->rate_num <= RATE_PART_MAX && message->rate_den <= RATE_PART_MAX;
 }
 
 static bool channel_is_new(const htel_birth *birth, const htel_birth_channel *channel) {
@@ -160,7 +161,7 @@ typedef struct frame_room {
 static bool data_decode(pb_istream_t *stream, const pb_field_t *field, void **arg) {
   (void)field;
   htel_frame *frame = *arg;
-  if (frame->data_bytes != 0) return false; /* there is one at most */
+  if (frame->data != NULL) return false; /* there is one at most */
   frame->data = stream->state;
   frame->data_bytes = stream->bytes_left;
   return pb_read(stream, NULL, stream->bytes_left);
@@ -195,6 +196,10 @@ static bool is_byte(uint32_t number) {
   return number <= UINT8_MAX;
 }
 
+static uint8_t class_of(uint32_t on_wire) {
+  return on_wire >= HTEL_CLASS_COUNT ? (uint8_t)on_wire : (uint8_t)((on_wire + 1u) % 3u);
+}
+
 static bool loss_decode(pb_istream_t *stream, const pb_field_t *field, void **arg) {
   (void)field;
   frame_room *room = *arg;
@@ -210,7 +215,7 @@ static bool loss_decode(pb_istream_t *stream, const pb_field_t *field, void **ar
   loss->cause = (uint8_t)message.cause;
   loss->boot = message.boot; /* 0: filled in below, when the frame's is known */
   loss->channel = message.channel;
-  loss->frame_class = (uint8_t)message.frame_class;
+  loss->frame_class = class_of((uint32_t)message.frame_class);
   loss->sequence_first = message.sequence_first;
   loss->sequence_last = message.sequence_last;
   loss->tick_first = message.tick_first;
@@ -223,10 +228,19 @@ static bool loss_decode(pb_istream_t *stream, const pb_field_t *field, void **ar
   return loss_is_right(loss);
 }
 
+static bool columns_decode(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+  htel_frame *frame = *arg;
+  if (frame->data != NULL) return false;
+  frame->coding = FRAME_MODELLED;
+  return data_decode(stream, field, arg);
+}
+
 static bool frame_parse(frame_room *room, healthtel_v1_Frame *message, const uint8_t *bytes,
                         size_t size) {
   message->data.funcs.decode = data_decode;
   message->data.arg = room->frame;
+  message->columns.funcs.decode = columns_decode;
+  message->columns.arg = room->frame;
   message->anchors.funcs.decode = anchor_decode;
   message->anchors.arg = room;
   message->losses.funcs.decode = loss_decode;
@@ -248,9 +262,9 @@ static int fields_check(const uint8_t *bytes, size_t size) {
     if (!pb_decode_tag(&stream, &type, &field, &end)) return HTEL_E_FORMAT;
     if (field == FIELD_ENCRYPTION) return HTEL_E_UNSUPPORTED;
     if (field == 0 || field >= FIELD_CRC) return HTEL_E_FORMAT;
-    bool is_bytes = field == healthtel_v1_Frame_data_tag ||
-                    field == healthtel_v1_Frame_anchors_tag ||
-                    field == healthtel_v1_Frame_losses_tag;
+    bool is_bytes =
+        field == healthtel_v1_Frame_data_tag || field == healthtel_v1_Frame_columns_tag ||
+        field == healthtel_v1_Frame_anchors_tag || field == healthtel_v1_Frame_losses_tag;
     if (is_bytes && type != PB_WT_STRING) return HTEL_E_FORMAT;
     if (!pb_skip_field(&stream, type)) return HTEL_E_FORMAT;
   }
@@ -268,8 +282,8 @@ static int crc_check(const uint8_t *bytes, size_t size) {
 
 /* Coding and data must agree. */
 static int coding_check(const htel_frame *frame) {
-  if (frame->coding > healthtel_v1_Coding_CODING_DEFLATE) return HTEL_E_UNSUPPORTED;
-  if (frame->coding == healthtel_v1_Coding_CODING_STORED) {
+  if (frame->coding == FRAME_MODELLED && frame->data_bytes == 0) return HTEL_E_FORMAT;
+  if (frame->coding != FRAME_DEFLATED) {
     return frame->data_size == 0 ? 0 : HTEL_E_FORMAT;
   }
   bool sized = frame->data_size >= 1 && frame->data_size <= HTEL_INFLATED_BYTES_MAX;
@@ -291,18 +305,19 @@ int htel_frame_decode(htel_frame *frame, const uint8_t *bytes, size_t size) {
   if (message.sequence == 0 || (uint32_t)message.frame_class >= HTEL_CLASS_COUNT) {
     return HTEL_E_FORMAT;
   }
-  if (!is_byte((uint32_t)message.coding)) return HTEL_E_UNSUPPORTED;
+  if ((uint32_t)message.coding > healthtel_v1_Coding_CODING_DEFLATE) return HTEL_E_UNSUPPORTED;
   frame->boot = message.boot;
   frame->sequence = message.sequence;
-  frame->frame_class = (uint8_t)message.frame_class;
-  frame->coding = (uint8_t)message.coding;
+  frame->frame_class = class_of((uint32_t)message.frame_class);
+  if (frame->coding == FRAME_MODELLED && message.coding != 0) return HTEL_E_FORMAT;
+  if (frame->coding != FRAME_MODELLED) frame->coding = (uint8_t)message.coding;
   frame->tick = message.tick;
   frame->session = message.session;
   frame->schema = message.schema;
   frame->data_size = message.data_size;
   rc = coding_check(frame);
   if (rc != 0) return rc;
-  if (frame->coding == healthtel_v1_Coding_CODING_STORED) {
+  if (frame->coding != FRAME_DEFLATED) {
     frame->data_size = (uint32_t)frame->data_bytes;
   }
   for (uint16_t i = 0; i < frame->loss_count; i++) {

@@ -19,6 +19,11 @@ static bool data_encode(pb_ostream_t *stream, const pb_field_t *field, void *con
          pb_encode_string(stream, parts->data, parts->data_bytes);
 }
 
+/* Our classes go by importance; on the wire the commonest is 0, which is left out. */
+static healthtel_v1_FrameClass class_on_wire(uint8_t frame_class) {
+  return (healthtel_v1_FrameClass)((frame_class + 2u) % 3u);
+}
+
 static bool anchors_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg) {
   const frame_parts *parts = *arg;
   for (uint16_t i = 0; i < parts->anchor_count; i++) {
@@ -40,7 +45,7 @@ static bool losses_encode(pb_ostream_t *stream, const pb_field_t *field, void *c
     message.cause = (healthtel_v1_Cause)loss->cause;
     message.boot = loss->boot == parts->boot ? 0 : loss->boot;
     message.channel = loss->channel;
-    message.frame_class = (healthtel_v1_FrameClass)loss->frame_class;
+    message.frame_class = class_on_wire(loss->frame_class);
     message.sequence_first = loss->sequence_first;
     message.sequence_last = loss->sequence_last;
     message.tick_first = loss->tick_first;
@@ -71,13 +76,15 @@ int frame_encode(const frame_parts *parts, uint8_t *out, size_t room) {
   healthtel_v1_Frame message = healthtel_v1_Frame_init_zero;
   message.boot = parts->boot;
   message.sequence = parts->sequence;
-  message.frame_class = (healthtel_v1_FrameClass)parts->frame_class;
+  message.frame_class = class_on_wire(parts->frame_class);
   message.tick = parts->tick;
   message.schema = parts->schema;
-  message.coding = (healthtel_v1_Coding)parts->coding;
-  message.data_size = parts->coding == healthtel_v1_Coding_CODING_STORED ? 0 : parts->data_size;
-  message.data.funcs.encode = data_encode;
-  message.data.arg = proto_arg(parts);
+  bool modelled = parts->coding == FRAME_MODELLED;
+  message.coding = modelled ? 0 : (healthtel_v1_Coding)parts->coding;
+  message.data_size = parts->coding == FRAME_DEFLATED ? parts->data_size : 0;
+  pb_callback_t *data = modelled ? &message.columns : &message.data;
+  data->funcs.encode = data_encode;
+  data->arg = proto_arg(parts);
   message.session = parts->session;
   message.anchors.funcs.encode = anchors_encode;
   message.anchors.arg = proto_arg(parts);

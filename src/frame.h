@@ -5,6 +5,9 @@
 
 #include "healthtel/decode.h"
 
+/* How a frame's readings are written: htel_frame.coding. */
+enum { FRAME_STORED = 0, FRAME_DEFLATED = 1, FRAME_MODELLED = 2 };
+
 typedef struct frame_parts {
   uint64_t boot;
   uint32_t sequence;
@@ -12,7 +15,7 @@ typedef struct frame_parts {
   uint64_t tick;
   uint32_t schema;
   uint64_t session;
-  uint8_t coding;     /* 0 stored, 1 deflate */
+  uint8_t coding;     /* FRAME_STORED, ... */
   uint32_t data_size; /* deflate: bytes after inflating */
   const uint8_t *data;
   size_t data_bytes;

@@ -112,6 +112,7 @@ void loss_unclean(loss_ledger *ledger, uint64_t boot_first, uint64_t boot_last) 
 }
 
 bool loss_waiting(const loss_ledger *ledger) {
+  if (ledger->id_last == 0) return false; /* nothing ever was: asked at every poll */
   for (unsigned i = 0; i < LOSS_ENTRIES; i++)
     if (!is_free(&ledger->entries[i]) && ledger->entries[i].carrier == 0) return true;
   return false;

@@ -2,6 +2,7 @@
 #include "pack.h"
 
 #include "frame.h"
+#include "model.h"
 #include "zip.h"
 
 #define ZIP_REST_FRAMES 7u /* waveform frames that zlib is not tried on after it did not pay */
@@ -74,9 +75,21 @@ static void compress(htel *tel, frame_parts *parts, uint8_t *out) {
                  parts->data_bytes, to, parts->data_bytes, &parts->data_size);
   if (waveform && zipped == 0) tel->zip_rest = ZIP_REST_FRAMES;
   if (zipped == 0) return;
-  parts->coding = 1;
+  parts->coding = FRAME_DEFLATED;
   parts->data = to;
   parts->data_bytes = zipped;
+}
+
+/* The whole frame as columns, straight into its place as above; or its blocks made smaller. */
+static void model(htel *tel, frame_parts *parts, uint8_t *blocks, uint8_t *out) {
+  if (parts->frame_class == HTEL_CLASS_ALARM || parts->data_bytes == 0) return;
+  uint8_t *to = out + FRAME_ENVELOPE_BYTES_MAX;
+  bool modelled;
+  parts->data_bytes = model_write(tel->zip, tel->channels, tel->channel_count, blocks,
+                                  parts->data_bytes, to, &modelled);
+  if (!modelled) return;
+  parts->coding = FRAME_MODELLED;
+  parts->data = to;
 }
 
 /* The frame cannot stay: as if it had been evicted at once. */
@@ -123,7 +136,8 @@ static void pack_frame(htel *tel, uint8_t frame_class, bool with_losses) {
   uint8_t *out = make_room(tel, frame_class, size);
   int bytes = HTEL_E_FULL;
   if (out != NULL) {
-    compress(tel, &parts, out);
+    if (tel->coding == HTEL_CODING_ZLIB) compress(tel, &parts, out);
+    if (HEALTHTEL_BEST && tel->coding == HTEL_CODING_BEST) model(tel, &parts, f->blocks, out);
     bytes = frame_encode(&parts, out, size);
   }
   if (bytes < 0) {

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "block.h"
+#include "frame.h"
 #include "healthtel/decode.h"
+#include "model_read.h"
 #include "series.h"
 
 #define TICKS_A_SECOND 1000u
@@ -22,7 +24,7 @@
 /* All of the data in one step, into room of just its declared size: it cannot grow beyond. */
 static int data_inflate(htel_reader *reader) {
   const htel_frame *frame = reader->frame;
-  arena memory = {(uint8_t *)reader->arena, sizeof reader->arena};
+  arena memory = {(uint8_t *)reader->zip.arena, sizeof reader->zip.arena};
   z_stream stream;
   memset(&stream, 0, sizeof stream);
   stream.zalloc = arena_zalloc;
@@ -31,11 +33,11 @@ static int data_inflate(htel_reader *reader) {
   if (inflateInit2(&stream, INFLATE_WINDOW_BITS) != Z_OK) return HTEL_E_UNSUPPORTED;
   stream.next_in = frame->data;
   stream.avail_in = (uInt)frame->data_bytes;
-  stream.next_out = reader->inflated;
+  stream.next_out = reader->zip.inflated;
   stream.avail_out = (uInt)frame->data_size;
   int rc = inflate(&stream, Z_FINISH);
   if (rc != Z_STREAM_END || stream.avail_in != 0 || stream.avail_out != 0) return HTEL_E_FORMAT;
-  reader->bytes = reader->inflated;
+  reader->bytes = reader->zip.inflated;
   reader->size = frame->data_size;
   return 0;
 }
@@ -54,8 +56,12 @@ int htel_reader_open(htel_reader *reader, const htel_frame *frame, const htel_bi
   reader->used = 0;
   memset(reader->next, 0, sizeof reader->next);
   if (frame->schema != birth->schema) return HTEL_E_SCHEMA;
-  if (frame->coding != 0) {
-    if (frame->data_size > sizeof reader->inflated) return HTEL_E_FORMAT;
+  if (frame->coding == FRAME_MODELLED) {
+    model_reader *model = (model_reader *)reader->model;
+    return model_read_begin(model, birth, frame->data, frame->data_bytes) ? 0 : HTEL_E_FORMAT;
+  }
+  if (frame->coding != FRAME_STORED) {
+    if (frame->data_size > sizeof reader->zip.inflated) return HTEL_E_FORMAT;
     return data_inflate(reader);
   }
   reader->bytes = frame->data;
@@ -73,13 +79,21 @@ static void tick_move(uint64_t *tick, int64_t delta, wire_in *in) {
 }
 
 /* Sample i is at tick_first + (phase + i * 1000 * den) / num: exact in whole numbers, and far below
- * 64 bits for the rates that a birth may hold. */
+ * 64 bits for the rates that a birth may hold. One division gives the step from sample to sample,
+ * in whole milliseconds and a part. */
 static void waveform_ticks_fill(htel_series *series, const htel_rate *rate, wire_in *in) {
   uint64_t period = (uint64_t)TICKS_A_SECOND * rate->den;
+  uint64_t tick = series->ticks[0], end = tick;
+  tick_move(&end, (int64_t)((series->phase + (series->count - 1u) * period) / rate->num), in);
+  uint64_t step = period / rate->num, step_part = period % rate->num, part = series->phase;
   for (uint32_t i = 0; i < series->count; i++) {
-    uint64_t offset = (series->phase + i * period) / rate->num;
-    series->ticks[i] = series->ticks[0];
-    if (i > 0) tick_move(&series->ticks[i], (int64_t)offset, in);
+    series->ticks[i] = tick;
+    tick += step;
+    part += step_part;
+    if (part >= rate->num) {
+      part -= rate->num;
+      tick++;
+    }
   }
 }
 
@@ -170,8 +184,68 @@ static void block_read(htel_reader *reader, htel_series *series, wire_in *in) {
   if (!in->bad) series_read(series->values, series->count, in);
 }
 
+/* ---- Columns of a modelled frame -------------------------------------------------------- */
+
+_Static_assert(sizeof(model_reader) <= HTEL_READER_MODEL_BYTES, "decode.h says how much");
+
+/* Which run the column's next reading is in. */
+static const model_run *run_of(const model_reader *model, uint32_t *end) {
+  uint32_t run = 0;
+  while (run + 1 < model->run_count && model->runs[run + 1].begin <= model->taken) run++;
+  *end = run + 1 < model->run_count ? model->runs[run + 1].begin : model->column.count;
+  return &model->runs[run];
+}
+
+/* The series ends where the run does. */
+static void column_waveform(htel_reader *reader, const model_reader *model, htel_series *series,
+                            wire_in *in) {
+  uint32_t end;
+  const model_run *run = run_of(model, &end);
+  if (series->count > end - model->taken) series->count = (uint16_t)(end - model->taken);
+  const htel_rate *rate = &reader->birth->channels[series->channel].rate;
+  uint64_t past = (uint64_t)(model->taken - run->begin) * TICKS_A_SECOND * rate->den;
+  uint64_t place = run->phase + past, tick = reader->frame->tick;
+  tick_move(&tick, run->tick, in);
+  tick_move(&tick, (int64_t)(place / rate->num), in);
+  series->phase = (uint32_t)(place % rate->num);
+  series->continues = model->taken > run->begin;
+  series->ticks[0] = tick;
+  if (!in->bad) waveform_ticks_fill(series, rate, in);
+}
+
+static void column_numeric(htel_reader *reader, model_reader *model, htel_series *series,
+                           wire_in *in) {
+  for (uint32_t i = 0; i < series->count; i++) {
+    series->ticks[i] = reader->frame->tick;
+    tick_move(&series->ticks[i], model_read_tick(model), in);
+  }
+}
+
+static int column_next(htel_reader *reader, htel_series *series) {
+  model_reader *model = (model_reader *)reader->model;
+  if (model->taken == model->column.count && model_read_column(model) == NULL && !model->in.bad)
+    return 0;
+  if (model->in.bad) return HTEL_E_FORMAT;
+  const model_column *c = &model->column;
+  wire_in in = {NULL, NULL, false};
+  uint32_t left = c->count - model->taken;
+  series->channel = c->channel;
+  series->kind = c->kind;
+  series->phase = 0;
+  series->continues = false;
+  series->count = (uint16_t)(left < HTEL_COLUMN_SAMPLES_MAX ? left : HTEL_COLUMN_SAMPLES_MAX);
+  if (c->kind == HTEL_WAVEFORM)
+    column_waveform(reader, model, series, &in);
+  else
+    column_numeric(reader, model, series, &in);
+  model_read_values(model, series->values, series->quality, series->count);
+  if (in.bad) model->in.bad = true; /* nothing more then */
+  return in.bad ? HTEL_E_FORMAT : 1;
+}
+
 /* After an error the rest is not tried: where the next block begins is not known. */
 int htel_reader_next(htel_reader *reader, htel_series *series) {
+  if (reader->frame->coding == FRAME_MODELLED) return column_next(reader, series);
   if (reader->used >= reader->size) return 0;
   wire_in in = {reader->bytes + reader->used, reader->bytes + reader->size, false};
   block_read(reader, series, &in);

@@ -26,15 +26,18 @@ static uint32_t source_value(const series_source *source, size_t i) {
   return source->values[i];
 }
 
+static void source_load(uint32_t *to, const series_source *source, uint32_t begin, uint32_t count) {
+  if (source->differences) {
+    for (uint32_t i = 0; i < count; i++) to[i] = source_value(source, begin + i);
+  } else {
+    memcpy(to, source->values + begin, count * sizeof *to);
+  }
+}
+
 static void window_load(window *w, const series_source *source, uint16_t count) {
   uint32_t left = count - w->begin;
   w->count = left < SERIES_PARTITION ? left : SERIES_PARTITION;
-  uint32_t *to = w->values + HISTORY;
-  if (source->differences) {
-    for (uint32_t i = 0; i < w->count; i++) to[i] = source_value(source, w->begin + i);
-  } else {
-    memcpy(to, source->values + w->begin, w->count * sizeof *to);
-  }
+  source_load(w->values + HISTORY, source, w->begin, w->count);
 }
 
 /* Before value 0 all values count as equal to it: then every order predicts value 0 for value 1. */
@@ -82,23 +85,78 @@ static uint64_t residual_sum(const uint32_t u[SERIES_PARTITION]) {
   return sum;
 }
 
-/* The order whose residuals are smallest in sum, the lowest of equals; and that sum. */
-static uint8_t order_choose(const series_source *source, uint16_t count, uint64_t *least) {
-  uint64_t sum[4] = {0, 0, 0, 0};
+static uint64_t order_sum(const series_source *source, uint16_t count, uint8_t order) {
+  uint64_t sum = 0;
+  uint32_t u[SERIES_PARTITION];
   window w;
   window_first(&w, source, count);
   do {
-    uint32_t u[SERIES_PARTITION];
+    window_residuals(&w, order, u);
+    sum += residual_sum(u);
+  } while (window_next(&w, source, count));
+  return sum;
+}
+
+#if defined(__SSE2__) || defined(__ARM_NEON)
+#define RESIDUAL_SMALL (UINT32_MAX / SERIES_PARTITION) /* so that a partition's sum has 32 bits */
+
+/* Sums of the residuals of orders 0 to 3 in one go, which with vectors costs little more than one
+ * of them. Near enough for a choice: value 2 is taken for one like any other, and a last window
+ * that is not full is moved back until it is, so that some values count twice. False for a short
+ * series, and where a residual is so large that a sum could need more than 32 bits. */
+static bool window_sums(window *w, const series_source *source, uint16_t count, uint64_t sums[4]) {
+  if (count <= HISTORY + SERIES_PARTITION) return false;
+  if (w->count < SERIES_PARTITION) {
+    w->begin = count - SERIES_PARTITION;
+    w->count = SERIES_PARTITION;
+    source_load(w->values, source, w->begin - HISTORY, HISTORY + SERIES_PARTITION);
+  }
+  const uint32_t *v = w->values + HISTORY;
+  uint32_t first = w->first, all = 0, sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
+  for (int i = 0; i < (int)SERIES_PARTITION; i++) {
+    uint32_t step = v[i] - v[i - 1], step_before = v[i - 1] - v[i - 2];
+    uint32_t bend = step - step_before, bend_before = step_before - (v[i - 2] - v[i - 3]);
+    uint32_t u0 = wire_zigzag32(v[i] - first), u1 = wire_zigzag32(step);
+    uint32_t u2 = wire_zigzag32(bend), u3 = wire_zigzag32(bend - bend_before);
+    sum0 += u0;
+    sum1 += u1;
+    sum2 += u2;
+    sum3 += u3;
+    all |= u0 | u1 | u2 | u3;
+  }
+  if (all > RESIDUAL_SMALL) return false;
+  sums[0] += sum0;
+  sums[1] += sum1;
+  sums[2] += sum2;
+  sums[3] += sum3;
+  return true;
+}
+#else
+/* Without vectors not worth its flash: one order after the other then. */
+static bool window_sums(window *w, const series_source *source, uint16_t count, uint64_t sums[4]) {
+  (void)w, (void)source, (void)count, (void)sums;
+  return false;
+}
+#endif
+
+/* The order whose residuals are smallest in sum, the lowest of equals; and that sum. */
+static uint8_t order_choose(const series_source *source, uint16_t count, uint64_t *least) {
+  uint64_t sums[4] = {0, 0, 0, 0};
+  window w;
+  window_first(&w, source, count);
+  do {
+    if (window_sums(&w, source, count, sums)) continue;
     for (uint8_t order = 0; order < 4; order++) {
+      uint32_t u[SERIES_PARTITION];
       window_residuals(&w, order, u);
-      sum[order] += residual_sum(u);
+      sums[order] += residual_sum(u);
     }
   } while (window_next(&w, source, count));
   uint8_t best = 0;
   for (uint8_t order = 1; order < 4; order++) {
-    if (sum[order] < sum[best]) best = order;
+    if (sums[order] < sums[best]) best = order;
   }
-  *least = sum[best];
+  *least = sums[best];
   return best;
 }
 
@@ -162,45 +220,56 @@ static void rice_put(bit_out *out, const uint32_t *u, uint32_t count, unsigned p
       rice_put_long(&b, u[i], parameter);
       continue;
     }
-    uint32_t ones = (2u << quotient) - 2u;
-    bits_put(&b, ones << parameter | (u[i] & low), quotient + 1 + parameter);
+    b.bits = ((b.bits + 1) << quotient) - 1; /* that many ones */
+    b.count += quotient;
+    bits_put(&b, u[i] & low, parameter + 1); /* a zero and the remainder */
   }
   *out = b;
 }
 
 /* Bits that the partition takes, less the parameter's own: an escape is priced at 56 bits, its true
  * cost, and a quotient of 24 or more that is still below the price a little too low. */
-static uint32_t rice_cost(const uint32_t u[SERIES_PARTITION], uint32_t count, unsigned parameter) {
+static uint32_t rice_cost(const uint32_t u[SERIES_PARTITION], uint32_t count, unsigned parameter,
+                          uint32_t all) {
   uint32_t sum = 0, quotient_max = SERIES_QUOTIENT_MAX + 31u - parameter;
-  for (size_t i = 0; i < SERIES_PARTITION; i++) {
-    uint32_t quotient = u[i] >> parameter;
-    sum += quotient < quotient_max ? quotient : quotient_max;
+  if (all >> parameter <= quotient_max) {
+    for (size_t i = 0; i < SERIES_PARTITION; i++) sum += u[i] >> parameter;
+  } else {
+    for (size_t i = 0; i < SERIES_PARTITION; i++) {
+      uint32_t quotient = u[i] >> parameter;
+      sum += quotient < quotient_max ? quotient : quotient_max;
+    }
   }
   return sum + count * (1u + parameter);
 }
 
-/* Mean of the residuals' binary logarithms, which a few large ones do not move; every other
+/* Mean of the residuals' binary logarithms, which a few large ones do not move; every fourth
  * residual is enough for where a search begins. */
 static unsigned log2_mean(const uint32_t *u, uint32_t count) {
   unsigned sum = 0;
-  for (uint32_t i = 0; i < count; i += 2) sum += 31u ^ (unsigned)__builtin_clz(u[i] | 1u);
-  return sum / ((count + 1) / 2);
+  for (uint32_t i = 0; i < count; i += 4) sum += 31u ^ (unsigned)__builtin_clz(u[i] | 1u);
+  uint32_t terms = (count + 3) / 4;
+  return (sum + terms / 2) / terms;
 }
 
-/* The cheapest parameter: from the mean logarithm up, or else down, for as long as it pays. */
+/* The cheapest parameter: from the mean logarithm up or down for as long as it pays. */
 static unsigned rice_parameter(const uint32_t u[SERIES_PARTITION], uint32_t count) {
+  uint32_t all = 0;
+  for (size_t i = 0; i < SERIES_PARTITION; i++) all |= u[i];
   unsigned best = log2_mean(u, count);
   if (best >= SERIES_PARAMETER_RAW) best = SERIES_PARAMETER_RAW - 1;
-  uint32_t cost = rice_cost(u, count, best);
-  int step = 1;
+  uint32_t cost = rice_cost(u, count, best, all);
+  /* One more takes a bit a residual and saves half of the quotients: with a mean quotient of more
+   * than 1 it may pay, with less the other way may. Escapes blur that: then both are tried. */
+  unsigned step = cost > count * (2u + best) ? 1u : 0u - 1u;
   for (unsigned tries = 0; tries < SERIES_PARAMETER_RAW; tries++) {
-    unsigned next = best + (unsigned)step;
-    uint32_t next_cost = next < SERIES_PARAMETER_RAW ? rice_cost(u, count, next) : UINT32_MAX;
+    unsigned next = best + step;
+    uint32_t next_cost = next < SERIES_PARAMETER_RAW ? rice_cost(u, count, next, all) : UINT32_MAX;
     if (next_cost < cost) {
       cost = next_cost;
       best = next;
-    } else if (step == 1 && tries == 0) {
-      step = -1;
+    } else if (tries == 0 && all >> best >= SERIES_QUOTIENT_MAX) {
+      step = 0u - step;
     } else {
       break;
     }
@@ -226,21 +295,24 @@ static void rice_write(wire_out *out, const series_source *source, uint16_t coun
   bits_end(&b);
 }
 
-static size_t byte_cost(uint32_t u) {
-  if (u < SERIES_BYTE_ESCAPE) return 1;
-  return 2u + (31u - (unsigned)__builtin_clz((u - SERIES_BYTE_ESCAPE) | 1u)) / 7u;
+/* Bytes behind an escape. */
+static size_t escape_cost(uint32_t u) {
+  return 1u + (31u - (unsigned)__builtin_clz((u - SERIES_BYTE_ESCAPE) | 1u)) / 7u;
 }
 
-static size_t bytes_cost(const series_source *source, uint16_t count, uint8_t order) {
-  size_t cost = 0;
+/* Whether all residuals as bytes take less than `size`. Mostly escapes soon say no. */
+static bool bytes_fit(const series_source *source, uint16_t count, uint8_t order, size_t size) {
+  size_t cost = count - 1u;
   window w;
   window_first(&w, source, count);
   do {
     uint32_t u[SERIES_PARTITION];
     window_residuals(&w, order, u);
-    for (uint32_t i = 0; i < w.count; i++) cost += byte_cost(u[i]);
-  } while (window_next(&w, source, count));
-  return cost;
+    for (uint32_t i = 0; i < w.count; i++) {
+      if (u[i] >= SERIES_BYTE_ESCAPE) cost += escape_cost(u[i]);
+    }
+  } while (cost < size && window_next(&w, source, count));
+  return cost < size;
 }
 
 static void bytes_write(wire_out *out, const series_source *source, uint16_t count, uint8_t order) {
@@ -250,6 +322,10 @@ static void bytes_write(wire_out *out, const series_source *source, uint16_t cou
     uint32_t u[SERIES_PARTITION];
     window_residuals(&w, order, u);
     for (uint32_t i = 0; i < w.count; i++) {
+      if (u[i] < SERIES_BYTE_ESCAPE && out->at < out->end) {
+        *out->at++ = (uint8_t)u[i];
+        continue;
+      }
       bool escape = u[i] >= SERIES_BYTE_ESCAPE;
       wire_put_byte(out, escape ? SERIES_BYTE_ESCAPE : (uint8_t)u[i]);
       if (escape) wire_put_varint(out, u[i] - SERIES_BYTE_ESCAPE);
@@ -257,22 +333,32 @@ static void bytes_write(wire_out *out, const series_source *source, uint16_t cou
   } while (window_next(&w, source, count));
 }
 
+/* CODE_QUICK: differences as they are with a mean below this, or the best order below that: then
+ * bytes are no more than 4 each, which is what code_block_bytes_max counts on. */
+#define QUICK_MEAN_SMALL 64u
+#define QUICK_MEAN_MAX 512u
+
 void series_write(wire_out *out, series_source source, uint16_t count, code_residuals residuals) {
   uint64_t sum = 0;
-  uint8_t order = count > 1 ? order_choose(&source, count, &sum) : 0;
+  uint8_t order = 1;
+  bool quick = HEALTHTEL_BEST && residuals == CODE_QUICK && count > 1;
+  if (quick) sum = order_sum(&source, count, 1);
+  if (!quick || sum > (uint64_t)QUICK_MEAN_SMALL * count) {
+    order = count > 1 ? order_choose(&source, count, &sum) : 0;
+    quick = quick && sum <= (uint64_t)QUICK_MEAN_MAX * count;
+  }
   uint8_t *mode = out->at;
   wire_put_byte(out, SERIES_MODE(order, SERIES_ZERO));
   wire_put_signed(out, (int32_t)source_value(&source, 0));
   if (sum == 0 || out->full) return;
 
   wire_out body = *out;
-  if (residuals == CODE_RICE) {
+  if (residuals != CODE_BYTES && !quick) {
     *mode = SERIES_MODE(order, SERIES_RICE);
     rice_write(out, &source, count, order);
     size_t size = (size_t)(out->at - body.at);
     /* Bytes are seldom smaller, and cannot be below one a residual. */
-    if (!out->full && size < count) return;
-    if (!out->full && size <= bytes_cost(&source, count, order)) return;
+    if (!out->full && (size < count || !bytes_fit(&source, count, order, size))) return;
   }
   *mode = SERIES_MODE(order, SERIES_BYTES);
   *out = body;

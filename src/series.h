@@ -30,16 +30,8 @@ typedef struct series_source {
   bool differences;
 } series_source;
 
-/* Writes `count` (1 to HTEL_COLUMN_SAMPLES_MAX) values. CODE_RICE takes whatever is smallest,
- * CODE_BYTES writes bytes wherever residuals have to be written at all. */
+/* Writes `count` (1 to HTEL_COLUMN_SAMPLES_MAX) values; code.h says how. */
 void series_write(wire_out *out, series_source source, uint16_t count, code_residuals residuals);
-
-/* Where a walk along the values stands: the last value and its first and second differences. The
- * masks, all ones or zero, take from them what the order uses. */
-typedef struct series_walk {
-  uint32_t last, slope, bend;
-  uint32_t hold_mask, slope_mask, bend_mask;
-} series_walk;
 
 /* Reads back, either values or bare residuals, for those who need no more (zip.c). */
 typedef struct series_reader {
@@ -51,14 +43,20 @@ typedef struct series_reader {
   uint16_t used;     /* residuals read */
   uint32_t first;    /* value 0 */
   uint64_t bits;
-  series_walk walk;
+  uint32_t last, slope, bend; /* the value before, and its first and second differences */
 } series_reader;
 
 /* Reads the mode and value 0. The caller then takes exactly count - 1 residuals or values, and
  * closes; in->bad tells whether it all went well. */
 void series_open(series_reader *reader, wire_in *in);
-uint32_t series_residual(series_reader *reader); /* zigzagged */
-int32_t series_value(series_reader *reader);     /* value 1, 2, ... */
+/* The next residuals, zigzagged: 32 bits without a sign, whatever the type says. */
+uint32_t series_residual(series_reader *reader);
+void series_residuals(series_reader *reader, int32_t *to, uint32_t count);
+/* The next `count` values, from value 1 on. */
+void series_values(series_reader *reader, int32_t *to, uint32_t count);
+/* The same as steps from one value to the next, modulo 2^32; `last` is the value before them.
+ * Returns the last one. */
+uint32_t series_steps(series_reader *reader, uint32_t last, int32_t *to, uint32_t count);
 void series_close(series_reader *reader);
 
 /* All of it: values[0] to values[count - 1]. */

@@ -83,9 +83,14 @@ static void zip_series(zip *z, uint16_t count, wire_in *in) {
   uint8_t how = reader.how == SERIES_ZERO ? SERIES_ZERO : SERIES_BYTES;
   zip_byte(z, SERIES_MODE(reader.order, how));
   zip_copy(z, begin + 1, in->at);
-  for (uint16_t i = 1; i < count && !in->bad && !z->failed; i++) {
-    uint32_t residual = series_residual(&reader);
-    if (how == SERIES_BYTES) zip_residual(z, residual);
+  uint32_t part;
+  for (uint32_t left = count - 1u; left > 0 && !in->bad && !z->failed; left -= part) {
+    int32_t residuals[SERIES_PARTITION];
+    part = left < SERIES_PARTITION ? left : SERIES_PARTITION;
+    series_residuals(&reader, residuals, part);
+    for (uint32_t i = 0; i < part && how == SERIES_BYTES; i++) {
+      zip_residual(z, (uint32_t)residuals[i]);
+    }
   }
   series_close(&reader);
 }

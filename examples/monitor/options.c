@@ -104,7 +104,8 @@ static const struct argp_option table[] = {
      "A frame is kept until the ingest says that it is stored (default), or only until the broker "
      "acknowledges it",
      4},
-    {"coding", OPT_CODING, "zlib|fast", 0, "Try zlib where it may pay (default), or do without", 4},
+    {"coding", OPT_CODING, "zlib|fast|best", 0,
+     "Try zlib where it may pay (default), do without, or the smallest frames", 4},
     {"frame-s", OPT_FRAME_S, "S", 0,
      "Seconds of signal in a frame at most (default 10; 10 rows of slow recordings that are "
      "played faster than they are)",
@@ -167,11 +168,20 @@ static void pair_parse(struct argp_state *state, const char *option, const char 
   *b = number32(state, option, colon ? colon + 1 : "", 1, max);
 }
 
+/* Which of "this|that|another" the text is. */
 static uint8_t choice_parse(struct argp_state *state, const char *option, const char *text,
-                            const char *zero, const char *one) {
-  if (strcmp(text, zero) != 0 && strcmp(text, one) != 0)
-    argp_error(state, "--%s must be %s or %s", option, zero, one);
-  return strcmp(text, one) == 0;
+                            const char *choices) {
+  size_t size = strlen(text);
+  uint8_t choice = 0;
+  for (const char *at = choices; at != NULL; at = strchr(at, '|')) {
+    if (*at == '|') {
+      at++;
+      choice++;
+    }
+    if (strncmp(at, text, size) == 0 && strcspn(at, "|") == size) return choice;
+  }
+  argp_error(state, "--%s must be %s", option, choices);
+  return 0;
 }
 
 static void broker_parse(struct argp_state *state, options *o, const char *text) {
@@ -245,7 +255,7 @@ static error_t option_parse(int key, char *text, struct argp_state *state) {
     case OPT_SESSION: o->session = number_parse(state, "session", text, 0, UINT64_MAX); break;
     case OPT_BOOT_FILE: o->boot_file = text; break;
     case OPT_BROKER: broker_parse(state, o, text); break;
-    case OPT_LINK: o->link = choice_parse(state, "link", text, "paho", "mqtt"); break;
+    case OPT_LINK: o->link = choice_parse(state, "link", text, "paho|mqtt"); break;
     case OPT_CA: o->ca = text; break;
     case OPT_CERT: o->cert = text; break;
     case OPT_KEY: o->key = text; break;
@@ -257,14 +267,12 @@ static error_t option_parse(int key, char *text, struct argp_state *state) {
     case OPT_SPEED: o->speed = speed_parse(state, text); break;
     case OPT_REPEAT: o->repeat = number32(state, "repeat", text, 1, 1000000); break;
     case OPT_DURATION: o->duration_s = number32(state, "duration", text, 1, 2000000); break;
-    case OPT_UTC: o->utc = choice_parse(state, "utc", text, "recording", "now"); break;
+    case OPT_UTC: o->utc = choice_parse(state, "utc", text, "recording|now"); break;
     case OPT_SEED: o->seed = number_parse(state, "seed", text, 0, UINT64_MAX); break;
     case OPT_THREADS: o->threads = true; break;
     case OPT_WRITE_RECORDING: o->recording_dir = text; break;
-    case OPT_DELIVERY:
-      o->delivery = choice_parse(state, "delivery", text, "receipt", "broker");
-      break;
-    case OPT_CODING: o->coding = choice_parse(state, "coding", text, "zlib", "fast"); break;
+    case OPT_DELIVERY: o->delivery = choice_parse(state, "delivery", text, "receipt|broker"); break;
+    case OPT_CODING: o->coding = choice_parse(state, "coding", text, "zlib|fast|best"); break;
     case OPT_FRAME_S: o->frame_s = number32(state, "frame-s", text, 1, 86400); break;
     case OPT_FRAME_BYTES: o->frame_bytes = number32(state, "frame-bytes", text, 512, 61440); break;
     case OPT_OUTBOX_BYTES:

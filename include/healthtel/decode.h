@@ -21,6 +21,7 @@ extern "C" {
 
 #define HTEL_FRAME_BYTES_MAX 61440u
 #define HTEL_INFLATED_BYTES_MAX 65536u
+#define HTEL_READER_MODEL_BYTES 299008u
 #define HTEL_ANCHORS_MAX 8u /* in one frame */
 #define HTEL_LOSSES_MAX 16u /* in one frame */
 
@@ -80,7 +81,7 @@ typedef struct htel_frame { /* about 1 KB */
   uint64_t boot;
   uint32_t sequence;
   uint8_t frame_class; /* htel_class */
-  uint8_t coding;      /* 0 stored, 1 deflate */
+  uint8_t coding;      /* 0 stored, 1 deflate, 2 modelled */
   uint64_t tick;
   uint64_t session;
   uint32_t schema;
@@ -112,7 +113,7 @@ typedef struct htel_series { /* about 7 KB */
   bool continues; /* waveforms: goes on where this channel's last series, in this frame, ended */
 } htel_series;
 
-typedef struct htel_reader { /* about 80 KB */
+typedef struct htel_reader { /* about 300 KB */
   const htel_frame *frame;
   const htel_birth *birth;
   const uint8_t *bytes;
@@ -122,8 +123,13 @@ typedef struct htel_reader { /* about 80 KB */
     uint32_t phase;
     bool known;
   } next[HTEL_CHANNELS_MAX];
-  uint8_t inflated[HTEL_INFLATED_BYTES_MAX];
-  uint64_t arena[1536]; /* zlib's state */
+  union {
+    struct {
+      uint8_t inflated[HTEL_INFLATED_BYTES_MAX];
+      uint64_t arena[1536];                      /* zlib's state */
+    } zip;                                       /* of a deflated frame */
+    uint64_t model[HTEL_READER_MODEL_BYTES / 8]; /* a column of a modelled frame */
+  };
 } htel_reader;
 
 /* Inflates where needed. `frame`, its bytes and `birth` must stay. HTEL_E_SCHEMA when the birth is

@@ -60,7 +60,7 @@ typedef enum htel_quality {
 
 /* Samples a second as a fraction, so that 360 Hz or 1000/3 Hz do not drift. */
 typedef struct htel_rate {
-  uint32_t num; /* 1 to 1,000,000 for a waveform; 0 for other kinds */
+  uint32_t num; /* 1 to 1,000,000; 0: none, which a waveform must not have */
   uint32_t den; /* 1 to 1,000,000; 0 counts as 1 */
 } htel_rate;
 
@@ -69,7 +69,7 @@ typedef struct htel_channel {
   uint32_t code;    /* nomenclature code, HTEL_MDC_* of codes.h (ISO/IEEE 11073-10101) */
   const char *name; /* short label for tools ("ECG_II"), or NULL; never a patient's data */
   const char *unit; /* UCUM unit, HTEL_UNIT_* of codes.h; NULL counts as "1" */
-  htel_rate rate;   /* waveforms only */
+  htel_rate rate;   /* of samples; of numerics their usual rate, which then costs nothing, or 0 */
   int32_t gain;     /* 0 counts as 1 */
   int32_t offset;
   int8_t exponent;    /* -12 to 12 */
@@ -116,7 +116,9 @@ typedef enum htel_delivery {
 
 typedef enum htel_coding {
   HTEL_CODING_ZLIB = 0, /* predictor + Rice, and zlib where that is found to be smaller */
-  HTEL_CODING_FAST = 1  /* predictor + Rice: no zlib, no arena */
+  HTEL_CODING_FAST = 1, /* predictor + Rice: no zlib, no arena */
+  HTEL_CODING_BEST = 2  /* each frame modelled as a whole when it is closed: the smallest, for 6 KB
+                           of RAM; docs/SIZES.md has what each level costs */
 } htel_coding;
 
 /* Frames are of one class each. What is lost first when the outbox is full goes from the last class

@@ -2,6 +2,7 @@
 # What a build can choose. A project that only wants the library (add_subdirectory) gets the core
 # alone.
 option(HEALTHTEL_ZLIB "Coding level ZLIB; off leaves zlib out of the core and the decoder" ON)
+option(HEALTHTEL_BEST "Coding level BEST; off leaves its writing half out of the core" ON)
 option(HEALTHTEL_BUILD_HOST "Build host ports, tools and examples" ${PROJECT_IS_TOP_LEVEL})
 option(HEALTHTEL_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(HEALTHTEL_COVERAGE "Count executed lines (gcc's --coverage)" OFF)

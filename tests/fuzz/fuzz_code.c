@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_code.c - there and back: what is coded into a frame is what is read out of it.
  *
- * The input: settings, then blocks. Each of them is coded (Rice, bytes, or by zip.c as the client
- * does), framed with anchors and losses, decoded, and compared reading by reading. */
+ * The input: settings, then blocks. Each of them is coded (Rice, bytes, or by zip.c or as columns as
+ * the client does), framed with anchors and losses, decoded, and compared reading by reading. */
+#include "batch.h"
 #include "birth.h"
 #include "code.h"
 #include "frame.h"
 #include "fuzz.h"
+#include "model.h"
 #include "zip.h"
 
 #define BLOCKS_MAX 16u
@@ -101,22 +103,54 @@ static uint64_t tick_of(const block *b, unsigned i) {
   return c->tick_first + (c->phase + (uint64_t)i * 1000u * rate.den) / rate.num;
 }
 
+/* One reading of the series against one of the block. */
+static void reading_compare(const block *b, unsigned i, const htel_series *s, unsigned k) {
+  const code_column *c = &b->column;
+  MUST(s->ticks[k] == tick_of(b, i) && s->values[k] == c->values[i]);
+  MUST(s->quality[k] == (c->quality ? c->quality[i] : c->quality_all));
+}
+
 static void block_compare(const block *b, const htel_series *s) {
   const code_column *c = &b->column;
   MUST(s->channel == c->channel && s->kind == c->kind);
   MUST(s->count == (c->kind == HTEL_ALARM ? 1 : c->count));
-  for (unsigned i = 0; i < s->count; i++) MUST(s->ticks[i] == tick_of(b, i));
   if (c->kind == HTEL_ALARM) {
+    MUST(s->ticks[0] == tick_of(b, 0));
     const htel_alarm_event *a = &s->alarms[0];
     MUST(a->code == b->alarm.code && a->state == b->alarm.state);
     MUST(a->priority == b->alarm.priority && a->latched == b->alarm.latched);
     MUST(a->source == b->alarm.source);
     return;
   }
-  MUST(memcmp(s->values, c->values, s->count * sizeof s->values[0]) == 0);
-  for (unsigned i = 0; i < s->count; i++)
-    MUST(s->quality[i] == (c->quality ? c->quality[i] : c->quality_all));
+  for (unsigned i = 0; i < s->count; i++) reading_compare(b, i, s, i);
   if (c->kind == HTEL_WAVEFORM) MUST(s->phase == c->phase);
+}
+
+/* Columns bring a channel's readings together, in the order of its blocks. */
+static void columns_compare(const block *blocks, unsigned count, htel_reader *reader) {
+  static htel_series series;
+  unsigned at[CHANNELS] = {0}, taken[CHANNELS] = {0}; /* which block, readings of it */
+  int rc;
+  while ((rc = htel_reader_next(reader, &series)) == 1) {
+    uint8_t channel = series.channel;
+    MUST(channel < CHANNELS && series.kind == channels[channel].kind);
+    for (unsigned k = 0; k < series.count; k++) {
+      unsigned *b = &at[channel], *i = &taken[channel];
+      while (*b < count && (blocks[*b].column.channel != channel || *i == blocks[*b].column.count)) {
+        (*b)++;
+        *i = 0;
+      }
+      MUST(*b < count);
+      reading_compare(&blocks[*b], (*i)++, &series, k);
+    }
+  }
+  MUST(rc == 0);
+  for (unsigned channel = 0; channel < CHANNELS; channel++) {
+    unsigned next = at[channel] + (taken[channel] > 0 || at[channel] > 0);
+    for (unsigned b = 0; b < count; b++)
+      MUST(blocks[b].column.channel != channel || b < next || taken[channel] == 0);
+    if (taken[channel] > 0) MUST(taken[channel] == blocks[at[channel]].column.count);
+  }
 }
 
 static void company_make(fuzz_in *in, frame_parts *parts, htel_anchor *anchors, htel_loss *losses) {

@@ -12,7 +12,7 @@ nm=$1 readelf=$2 archive=$3
 # compilers add by themselves.
 allowed='memcpy|memset|memmove|memcmp|strlen'
 allowed+='|pb_[a-z0-9_]+'
-allowed+='|deflate[A-Za-z0-9_]*|inflate[A-Za-z0-9_]*'
+allowed+='|deflate[A-Za-z0-9_]*|inflate[A-Za-z0-9_]*|crc32_z'
 allowed+='|__aeabi_[a-z0-9_]+|__(u|)(div|mod|divmod)[sdt]i[34]|__(ashl|ashr|lshr|mul)di3|__clz[sd]i2'
 allowed+='|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_'
 

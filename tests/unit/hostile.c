@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "hostile.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,13 +61,16 @@ static void frame_read(const htel_frame *frame, const htel_birth *birth) {
   MUST(rc == 0 || rc == HTEL_E_FORMAT || rc == HTEL_E_SCHEMA || rc == HTEL_E_UNSUPPORTED);
   if (rc != 0) return;
   MUST(reader.size <= HTEL_INFLATED_BYTES_MAX);
-  for (size_t n = 0; (rc = htel_reader_next(&reader, &series)) == 1; n++) {
-    MUST(n < reader.size); /* a block has bytes: there is an end */
+  bool modelled = frame->coding == 2;
+  for (size_t n = 0, readings = 0; (rc = htel_reader_next(&reader, &series)) == 1; n++) {
+    readings += series.count;
+    /* There is an end: a block has bytes, a column at most 32768 readings. */
+    MUST(modelled ? readings <= birth->channel_count * 32768u : n < reader.size);
     MUST(reader.used <= reader.size);
     series_check(birth, &series);
   }
   MUST(rc == 0 || rc == HTEL_E_FORMAT);
-  MUST((rc == 0) == (reader.used == reader.size));
+  MUST(modelled || (rc == 0) == (reader.used == reader.size));
 }
 
 void hostile_read(const htel_birth *birth, uint64_t tick, const uint8_t *data, size_t size) {
@@ -95,6 +99,8 @@ int hostile_data(const uint8_t *bytes, size_t size) {
   frame.tick = tick;
   frame.data = bytes + 3;
   frame.data_bytes = size - 3;
+  frame.coding = 2;
+  frame_read(&frame, hostile_desk());
   frame.coding = 1;
   frame.data_size = 1u + bytes[1] + 256u * bytes[2];
   frame_read(&frame, hostile_desk());
@@ -106,7 +112,7 @@ int hostile_data(const uint8_t *bytes, size_t size) {
 static void frame_check(const htel_frame *f, const uint8_t *bytes, size_t size) {
   MUST(f->sequence >= 1);
   MUST(f->frame_class < HTEL_CLASS_COUNT);
-  MUST(f->coding <= 1);
+  MUST(f->coding <= 2);
   MUST(f->anchor_count <= HTEL_ANCHORS_MAX && f->loss_count <= HTEL_LOSSES_MAX);
   MUST(f->data_size <= HTEL_INFLATED_BYTES_MAX);
   if (f->data_bytes == 0) return;
@@ -131,6 +137,9 @@ static void frame_again(const htel_frame *f, size_t size) {
                        .anchor_count = f->anchor_count,
                        .losses = f->losses,
                        .loss_count = f->loss_count};
+  for (unsigned i = 0; i < f->loss_count; i++)
+    if (f->losses[i].frame_class >= HTEL_CLASS_COUNT)
+      return; /* of a class to come: kept, never written */
   int n = frame_encode(&parts, bytes, sizeof bytes);
   MUST(n > 0 && (size_t)n <= size);
   MUST(htel_frame_decode(&again, bytes, (size_t)n) == 0);
@@ -172,7 +181,7 @@ static void birth_compare(const htel_birth *a, const htel_birth *b) {
     MUST(x->code == y->code && x->index == y->index && x->kind == y->kind);
     MUST(x->gain == y->gain && x->offset == y->offset && x->exponent == y->exponent);
     MUST(x->rate.num == y->rate.num);
-    MUST(x->kind != HTEL_WAVEFORM || x->rate.den == y->rate.den);
+    MUST(x->rate.num == 0 || x->rate.den == y->rate.den);
     MUST(strcmp(x->name, y->name) == 0 && strcmp(x->unit, y->unit) == 0);
   }
 }
@@ -212,7 +221,7 @@ int hostile_birth(const uint8_t *bytes, size_t size) {
   for (unsigned i = 0; i < birth.channel_count; i++) {
     const htel_birth_channel *c = &birth.channels[i];
     MUST(c->gain != 0 && c->rate.den != 0 && c->kind <= HTEL_ALARM);
-    MUST((c->kind == HTEL_WAVEFORM) == (c->rate.num != 0));
+    MUST(c->kind == HTEL_NUMERIC || (c->kind == HTEL_WAVEFORM) == (c->rate.num != 0));
     MUST(strlen(c->name) <= HTEL_NAME_CHARS_MAX);
     MUST(strlen(c->unit) >= 1 && strlen(c->unit) <= HTEL_UNIT_CHARS_MAX);
   }

@@ -13,7 +13,7 @@
 #include "healthtel/decode.h"
 
 int hostile_frame(const uint8_t *bytes, size_t size); /* as a frame, with the checksum put right */
-int hostile_data(const uint8_t *bytes, size_t size);  /* as Frame.data, stored and deflated */
+int hostile_data(const uint8_t *bytes, size_t size);  /* as Frame.data or .columns */
 int hostile_birth(const uint8_t *bytes, size_t size);
 int hostile_receipt(const uint8_t *bytes, size_t size);
 

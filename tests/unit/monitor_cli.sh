@@ -53,6 +53,7 @@ check 'threads at max' refuses 64 '--threads needs a speed' "${file[@]}" --speed
   --duration 1
 check 'a negative number' refuses 64 '--frame-s must be' "${file[@]}" --frame-s -1
 check 'an unknown word' refuses 64 '--delivery must be' "${file[@]}" --delivery maybe
+check 'an unknown coding' refuses 64 '--coding must be zlib|fast|best' "${file[@]}" --coding besst
 check 'half an outage' refuses 64 '--outage must be' "${file[@]}" --outage 5
 check 'backoff upside down' refuses 64 '--backoff must not' "${file[@]}" --backoff 20:10
 check 'a stray argument' refuses 64 'is not an option' "${file[@]}" stray

@@ -184,7 +184,8 @@ static void test_formats_and_counts(void **state) {
   assert_int_equal(DECODE("\x08\x01\x1A\x02\x20\x26"), HTEL_E_FORMAT); /* its name, */
   assert_int_equal(DECODE("\x08\x01\x1A\x02\x28\x26"), HTEL_E_FORMAT); /* its unit */
   assert_int_equal(DECODE("\x08\x01\x1A\x03\x10\x80\x02"), HTEL_E_FORMAT); /* index 256 */
-  assert_int_equal(DECODE("\x08\x01\x1A\x02\x30\x01"), HTEL_E_FORMAT); /* a numeric with a rate */
+  assert_int_equal(DECODE("\x08\x01\x1A\x02\x30\x01"), 0); /* a numeric may have a rate */
+  assert_int_equal(DECODE("\x08\x01\x1A\x04\x18\x02\x30\x01"), HTEL_E_FORMAT); /* no alarm */
   size_t size = 0;
   bytes[size++] = 0x08;
   bytes[size++] = 1;

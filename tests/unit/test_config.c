@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include "fake.h"
+#include "model.h"
+#include "zip.h"
 
 typedef struct setup {
   htel_channel channels[4];
@@ -89,8 +91,11 @@ static void test_channels(void **state) {
   s.channels[0].rate.num = 0;
   refused(&s, "channels.rate", 0, "needs its sample rate");
   standard(&s);
-  s.channels[2].rate.num = 1;
-  refused(&s, "channels.rate", 2, "only a waveform");
+  s.channels[2] = (htel_channel){.code = 1, .kind = HTEL_ALARM, .rate = {1, 1}};
+  refused(&s, "channels.rate", 2, "alarms have no rate");
+  standard(&s);
+  s.channels[2].rate.num = 1000001; /* a numeric may have one */
+  refused(&s, "channels.rate", 2, "1,000,000");
   standard(&s);
   s.channels[3].code = s.channels[1].code;
   refused(&s, "channels.index", 3, "same code and index");
@@ -149,11 +154,45 @@ static void test_limits_of_frame_outbox_and_delivery(void **state) {
   s.config.delivery.mode = 2;
   refused(&s, "delivery.mode", 0, "HTEL_DELIVERY_RECEIPT");
   standard(&s);
-  s.config.coding = 2;
-  refused(&s, "coding", 0, "HTEL_CODING_FAST");
+  s.config.coding = 3;
+  refused(&s, "coding", 0, "HTEL_CODING_ZLIB, _FAST or _BEST");
   standard(&s);
   s.config.ring_count = 9;
   refused(&s, "ring_count", 0, "8");
+}
+
+/* What was left out of the library is refused, and said; what is there costs its memory. */
+static void test_coding_that_was_left_out(void **state) {
+  (void)state;
+  setup s;
+  standard(&s);
+  s.config.coding = HTEL_CODING_FAST;
+  int32_t plain = htel_memory_needed(&s.config);
+  assert_true(plain > 0);
+  s.config.coding = HTEL_CODING_BEST;
+  int32_t beyond = htel_memory_needed(&s.config) - plain;
+  if (model_writer_bytes() > 0)
+    assert_in_range(beyond, 4096, 6144);
+  else
+    refused(&s, "coding", 0, "without HEALTHTEL_BEST");
+  s.config.coding = HTEL_CODING_ZLIB;
+  if (zip_arena_bytes() > 0)
+    assert_true(htel_memory_needed(&s.config) > plain);
+  else
+    refused(&s, "coding", 0, "without zlib");
+}
+
+/* Numerics: two bytes of the open frame for each reading that their columns hold. */
+static void test_longer_columns_of_numerics_get_a_longer_frame(void **state) {
+  (void)state;
+  setup s;
+  standard(&s);
+  int32_t plain = htel_memory_needed(&s.config);
+  for (unsigned i = 1; i < 4; i++) s.channels[i].column_samples = 32; /* the default */
+  assert_int_equal(htel_memory_needed(&s.config), plain);
+  for (unsigned i = 1; i < 4; i++) s.channels[i].column_samples = 48;
+  int32_t columns = 3 * 16 * 9, frame = 3 * 16 * 2;
+  assert_int_equal(htel_memory_needed(&s.config), plain + columns + frame);
 }
 
 /* Every frame size from the least to the most works with the columns that it gets by default. */
@@ -202,6 +241,8 @@ int main(void) {
       cmocka_unit_test(test_channels),
       cmocka_unit_test(test_ring_too_small_for_its_block),
       cmocka_unit_test(test_limits_of_frame_outbox_and_delivery),
+      cmocka_unit_test(test_coding_that_was_left_out),
+      cmocka_unit_test(test_longer_columns_of_numerics_get_a_longer_frame),
       cmocka_unit_test(test_every_frame_size),
       cmocka_unit_test(test_port_must_be_complete),
   };

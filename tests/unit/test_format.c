@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_format.c - docs/FORMAT.md's worked example is what the encoder makes, byte by byte, and says
- * what the decoder reads. The document is parsed, so it cannot grow stale.
+ * what the decoder reads. The document is parsed, so it cannot grow stale. And what it says is to
+ * be refused is refused.
  *
  * Its fenced blocks are named by their info string. In "hex NAME" everything up to a
  * semicolon is bytes; in "text NAME" everything is text. */
@@ -185,15 +186,15 @@ static void append_series(char *text, size_t room, const htel_series *s) {
   }
 }
 
-static void test_the_documented_bytes_are_read_as_documented(void **state) {
-  (void)state;
+/* What is in the frame of a documented block, as text. */
+static const char *readings_of(const char *block) {
   static htel_birth birth;
   static htel_frame frame;
   static htel_reader reader;
   static htel_series series;
   uint8_t birth_bytes[1024], frame_bytes[1024];
   size_t birth_bytes_size = fenced_bytes("hex birth", birth_bytes, sizeof birth_bytes);
-  size_t frame_bytes_size = fenced_bytes("hex frame", frame_bytes, sizeof frame_bytes);
+  size_t frame_bytes_size = fenced_bytes(block, frame_bytes, sizeof frame_bytes);
   assert_int_equal(htel_birth_decode(&birth, birth_bytes, birth_bytes_size), 0);
   assert_int_equal(htel_frame_decode(&frame, frame_bytes, frame_bytes_size), 0);
   assert_int_equal(htel_reader_open(&reader, &frame, &birth), 0);
@@ -202,7 +203,88 @@ static void test_the_documented_bytes_are_read_as_documented(void **state) {
   int rc;
   while ((rc = htel_reader_next(&reader, &series)) == 1) append_series(text, sizeof text, &series);
   assert_int_equal(rc, 0);
+  return text;
+}
+
+static void test_the_documented_bytes_are_read_as_documented(void **state) {
+  (void)state;
+  const char *text = readings_of("hex frame");
   assert_string_equal(fenced("text readings"), text);
+}
+
+/* The same readings but for the alarm, which is the last line. An encoder may write other columns
+ * for them: it is free in what it predicts by. */
+static void test_the_documented_columns_are_read_as_documented(void **state) {
+  (void)state;
+  const char *text = readings_of("hex columns");
+  char *documented = fenced("text readings");
+  char *alarm = strstr(documented, "\n2 ");
+  assert_non_null(alarm);
+  alarm[1] = '\0';
+  assert_string_equal(documented, text);
+}
+
+/* ---- tests/vectors/refused.txt ------------------------------------------------------------- */
+
+static const char *kind_of(int rc) {
+  switch (rc) {
+    case 0: return "ok";
+    case HTEL_E_FORMAT: return "format";
+    case HTEL_E_TOO_LARGE: return "too_large";
+    case HTEL_E_CRC: return "crc";
+    case HTEL_E_UNSUPPORTED: return "unsupported";
+    case HTEL_E_SCHEMA: return "schema";
+    case HTEL_E_VERSION: return "version";
+    default: return htel_strerror(rc);
+  }
+}
+
+static int frame_try(const uint8_t *bytes, size_t size, const htel_birth *birth) {
+  static htel_frame frame;
+  static htel_reader reader;
+  static htel_series series;
+  int rc = htel_frame_decode(&frame, bytes, size);
+  if (rc == 0) rc = htel_reader_open(&reader, &frame, birth);
+  if (rc == 0)
+    while ((rc = htel_reader_next(&reader, &series)) == 1) {
+    }
+  return rc;
+}
+
+static size_t hex_bytes(const char *hex, uint8_t *bytes, size_t room) {
+  size_t size = 0;
+  unsigned byte;
+  for (; sscanf(hex, "%2x", &byte) == 1; hex += 2) {
+    assert_true(size < room);
+    bytes[size++] = (uint8_t)byte;
+  }
+  return size;
+}
+
+static void test_what_is_to_be_refused_is_refused_as_documented(void **state) {
+  (void)state;
+  static char line[8192], hex[8192];
+  static htel_birth first, birth;
+  uint8_t bytes[4096];
+  FILE *file = fopen(HTEL_REFUSED, "r");
+  assert_non_null(file);
+  unsigned count = 0;
+  while (fgets(line, sizeof line, file)) {
+    if (line[0] == '#') continue;
+    char what[8], kind[16], *why = strchr(line, ';');
+    assert_non_null(why);
+    *why = '\0';
+    hex[0] = '\0';
+    assert_in_range(sscanf(line, "%7s %15s %8191s", what, kind, hex), 2, 3);
+    size_t size = hex_bytes(hex, bytes, sizeof bytes);
+    bool is_birth = strcmp(what, "birth") == 0;
+    int rc = is_birth ? htel_birth_decode(&birth, bytes, size) : frame_try(bytes, size, &first);
+    if (strcmp(kind_of(rc), kind) != 0)
+      fail_msg("a %s is taken as %s, not %s:%s", what, kind_of(rc), kind, why + 1);
+    if (count++ == 0) first = birth;
+  }
+  fclose(file);
+  assert_in_range(count, 100, 10000);
 }
 
 int main(void) {
@@ -211,6 +293,8 @@ int main(void) {
       cmocka_unit_test(test_the_frame_is_as_documented),
       cmocka_unit_test(test_the_capture_is_as_documented),
       cmocka_unit_test(test_the_documented_bytes_are_read_as_documented),
+      cmocka_unit_test(test_the_documented_columns_are_read_as_documented),
+      cmocka_unit_test(test_what_is_to_be_refused_is_refused_as_documented),
   };
   return cmocka_run_group_tests_name("format", tests, load, NULL);
 }

@@ -164,7 +164,7 @@ static void test_data_may_lie_in_the_output(void **state) {
 
 static void test_smallest_frame(void **state) {
   (void)state;
-  frame_parts parts = {.sequence = 1};
+  frame_parts parts = {.sequence = 1, .frame_class = HTEL_CLASS_NUMERIC};
   assert_int_equal(frame_encode(&parts, bytes, 7), 7); /* the sequence and the checksum */
   assert_int_equal(htel_frame_decode(&frame, bytes, 7), 0);
   assert_int_equal(frame.data_bytes, 0);
@@ -203,7 +203,7 @@ static void test_every_truncation_is_noticed(void **state) {
 
 static void test_unknown_fields_are_stepped_over(void **state) {
   (void)state;
-  assert_int_equal(DECODE("\x10\x01\x68\x05\x72\x03"
+  assert_int_equal(DECODE("\x10\x01\x70\x05\x72\x03"
                           "abc"),
                    0);
   assert_int_equal(frame.sequence, 1);
