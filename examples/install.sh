@@ -17,6 +17,7 @@ packages_build=(
 packages_test=(
   clang clang-format-14 valgrind mosquitto-clients rabbitmq-server bzip2 git make xz-utils procps
   gcc-arm-none-eabi libnewlib-arm-none-eabi libpcap-dev libclang-rt-14-dev
+  libflac-dev libzstd-dev liblzma-dev libck-dev nodejs
 )
 
 log=

@@ -4,9 +4,11 @@
  * An operation is prepared, which is never counted, and run, which is. A run does a known number of
  * rounds of one loop (`rounds`) over a number of units (readings, frames, calls); what an empty
  * loop of so many rounds costs is taken off. The same operations are counted in instructions
- * (count.c, under callgrind) and timed by the wall clock (bench.c). */
+ * (count.c, under callgrind) and timed in processor time (bench.c). */
 #ifndef HTEL_TESTS_BENCH_H
 #define HTEL_TESTS_BENCH_H
+
+#include <stdio.h>
 
 #include "healthtel/decode.h"
 
@@ -38,6 +40,14 @@ typedef struct bench_count {
 /* Runs this program once more under callgrind, for counts[bench_operation_count]. 0, or -1 with a
  * message on stderr. */
 int bench_count_all(const char *recording_path, bench_count *counts);
+
+/* The same for any operations: runs this program with `args` under callgrind, which leaves the
+ * function `clock` out; read() takes the child's output, and `dir` for bench_count_total(). 0, or
+ * -1 with a message on stderr. */
+int bench_count_run(const char *clock, char *const *args, size_t arg_count,
+                    int (*read)(FILE *out, const char *dir, void *ctx), void *ctx);
+/* Instructions in the child's dump number `index`, from 1; or -1. */
+double bench_count_total(const char *dir, size_t index);
 
 /* What that child does. Its exit status. */
 int bench_count_child(bench *b);

@@ -14,6 +14,9 @@
 #include "common/recording.h"
 #include "frame.h"
 #include "zip.h"
+#if BENCH_CODEC
+#include "core_peers.h"
+#endif
 
 #define SAMPLES_MAX 21600u /* 60 s at 360 Hz */
 #define BLOCK 36u          /* 100 ms at 360 Hz */
@@ -65,6 +68,9 @@ struct bench {
   htel_frame frame;
   htel_reader reader;
   htel_series series;
+#if BENCH_CODEC
+  core_peers *peers;
+#endif
   uint8_t memory[MEMORY_BYTES] __attribute__((aligned(16)));
 };
 
@@ -181,9 +187,17 @@ static int prepare_pipeline(bench *b, htel_coding coding) {
 static int prepare_fast(bench *b) {
   return prepare_pipeline(b, HTEL_CODING_FAST);
 }
+#if HEALTHTEL_ZLIB
 static int prepare_zlib(bench *b) {
   return prepare_pipeline(b, HTEL_CODING_ZLIB);
 }
+#endif
+
+#if HEALTHTEL_BEST
+static int prepare_best(bench *b) {
+  return prepare_pipeline(b, HTEL_CODING_BEST);
+}
+#endif
 
 /* ---- Operations ---------------------------------------------------------------------- */
 
@@ -262,12 +276,14 @@ static void run_frame(bench *b) {
   for (uint32_t i = 0; i < FRAMES_MAX; i++) frame_encode(&parts, b->out, sizeof b->out);
 }
 
+#if HEALTHTEL_ZLIB
 static void run_zip(bench *b) {
   uint32_t inflated = 0;
   for (uint32_t i = 0; i < FRAMES_MAX; i++)
     zip_blocks(b->arena, sizeof b->arena, channels, CHANNELS, b->blocks, b->block_bytes, b->out,
                sizeof b->out, &inflated);
 }
+#endif
 
 static int prepare_decode(bench *b) {
   int rc = prepare_pipeline(b, HTEL_CODING_FAST);
@@ -290,6 +306,37 @@ static void run_decode(bench *b) {
     while (htel_reader_next(&b->reader, &b->series) == 1) b->decoded += b->series.count;
   }
 }
+
+#if BENCH_CODEC
+/* ---- What others would do ------------------------------------------------------------ */
+
+static int prepare_peers(bench *b) {
+  core_peers_empty(b->peers);
+  return 0;
+}
+
+static void run_mutex(bench *b) {
+  for (uint32_t i = 0; i < RECORDS; i++) core_peers_mutex(b->peers, CH_PULSE, (int32_t)i, i);
+}
+
+static void run_ck(bench *b) {
+  for (uint32_t i = 0; i < RECORDS; i++) core_peers_ck(b->peers, CH_PULSE, (int32_t)i, i);
+}
+
+static void run_peer(bench *b, core_peers_form form) {
+  b->coded = 0;
+  for (uint32_t at = 0; at + BLOCK <= b->sample_count; at += BLOCK)
+    if (core_peers_samples(b->peers, form, b->samples + at, BLOCK) >= 0) b->coded += BLOCK;
+}
+
+static void run_plain(bench *b) {
+  run_peer(b, CORE_PEERS_PLAIN);
+}
+
+static void run_packed(bench *b) {
+  run_peer(b, CORE_PEERS_PACKED);
+}
+#endif
 
 /* ---- What was done ------------------------------------------------------------------- */
 
@@ -336,13 +383,17 @@ const bench_operation bench_operations[] = {
      run_record_block, count_blocks, count_records},
     {"poll_idle", "call", "htel_poll with nothing to do", 0, prepare_fast, run_poll_idle,
      count_records, count_records},
-    {"poll", "sample", "record a block, poll: ring to acknowledged frame", 0, prepare_fast,
+    {"poll", "sample", "record a block, poll: ring to acknowledged frame", 95, prepare_fast,
      run_pipeline, count_accepted, count_blocks},
+#if HEALTHTEL_BEST
+    {"poll_best", "sample", "the same with HTEL_CODING_BEST", 600, prepare_best, run_pipeline,
+     count_accepted, count_blocks},
+#endif
 #if HEALTHTEL_ZLIB
     {"poll_zlib", "sample", "the same with HTEL_CODING_ZLIB", 0, prepare_zlib, run_pipeline,
      count_accepted, count_blocks},
 #endif
-    {"code", "sample", "predictor and Rice codes, columns of 256", 0, prepare_none, run_code,
+    {"code", "sample", "predictor and Rice codes, columns of 256", 80, prepare_none, run_code,
      count_coded, count_columns},
     {"frame", "frame", "envelope and checksum around 10 s of ECG", 0, prepare_batch, run_frame,
      count_frames, count_frames},
@@ -350,8 +401,18 @@ const bench_operation bench_operations[] = {
     {"zip", "frame", "zlib tried on 10 s of ECG", 0, prepare_batch, run_zip, count_frames,
      count_frames},
 #endif
-    {"decode", "reading", "frame to values and ticks", 0, prepare_decode, run_decode, count_decoded,
-     frames_kept},
+    {"decode", "reading", "frame to values and ticks", 80, prepare_decode, run_decode,
+     count_decoded, frames_kept},
+#if BENCH_CODEC
+    {"mutex", "reading", "instead of htel_record: a queue behind a mutex", 0, prepare_peers,
+     run_mutex, count_records, count_records},
+    {"ck_ring", "reading", "instead of htel_record: Concurrency Kit's ring", 0, prepare_peers,
+     run_ck, count_records, count_records},
+    {"plain", "sample", "instead of poll: nanopb plain fields, zlib", 0, prepare_peers, run_plain,
+     count_coded, count_blocks},
+    {"packed", "sample", "instead of poll: nanopb packed sint32, zlib (9,1)", 0, prepare_peers,
+     run_packed, count_coded, count_blocks},
+#endif
 };
 const size_t bench_operation_count = sizeof bench_operations / sizeof bench_operations[0];
 
@@ -363,6 +424,10 @@ bench *bench_open(const char *recording_path) {
   int rc = -1;
   if (!b || !r) {
     fprintf(stderr, "htel-bench: out of memory\n");
+#if BENCH_CODEC
+  } else if (!(b->peers = core_peers_open())) {
+    fprintf(stderr, "htel-bench: out of memory\n");
+#endif
   } else if (recording_open(r, recording_path) != 0) {
     fprintf(stderr, "htel-bench: %s\n", r->error);
   } else {
@@ -378,10 +443,13 @@ bench *bench_open(const char *recording_path) {
   }
   free(r);
   if (rc >= 0) return b;
-  free(b);
+  bench_close(b);
   return NULL;
 }
 
 void bench_close(bench *b) {
+#if BENCH_CODEC
+  if (b) core_peers_close(b->peers);
+#endif
   free(b);
 }

@@ -49,8 +49,7 @@ int bench_count_child(bench *b) {
   return 0;
 }
 
-/* The "totals: N" line of callgrind's dump number `index`, or -1. */
-static double dump_total(const char *dir, size_t index) {
+double bench_count_total(const char *dir, size_t index) {
   char path[256], line[512];
   snprintf(path, sizeof path, "%s/out.%zu", dir, index);
   FILE *file = fopen(path, "r");
@@ -72,22 +71,35 @@ static void dir_remove(const char *dir) {
   rmdir(dir);
 }
 
-/* Starts the child; its standard output is the result. */
-static FILE *child_start(const char *dir, const char *recording_path, pid_t *pid) {
-  char self[4096], option[300];
+/* What the child runs: valgrind, this program, `args`. */
+static void child_exec(const char *dir, const char *clock, char *const *args, size_t arg_count) {
+  char self[4096], file[300], toggle[100];
   ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-  int ends[2];
-  if (length < 0 || pipe(ends) != 0) return NULL;
+  char **argv = calloc(arg_count + 8, sizeof *argv);
+  if (length < 0 || !argv) return;
   self[length] = '\0';
-  snprintf(option, sizeof option, "--callgrind-out-file=%s/out", dir);
+  snprintf(file, sizeof file, "--callgrind-out-file=%s/out", dir);
+  snprintf(toggle, sizeof toggle, "--toggle-collect=%s", clock);
+  char valgrind[] = "valgrind", tool[] = "--tool=callgrind", quiet[] = "-q",
+       off[] = "--collect-atstart=no";
+  char *const head[] = {valgrind, tool, quiet, off, toggle, file, self};
+  size_t heads = sizeof head / sizeof head[0];
+  memcpy(argv, head, sizeof head);
+  memcpy(argv + heads, args, arg_count * sizeof *argv);
+  execvp(argv[0], argv);
+}
+
+/* Starts the child; its standard output is the result. */
+static FILE *child_start(const char *dir, const char *clock, char *const *args, size_t arg_count,
+                         pid_t *pid) {
+  int ends[2];
+  if (pipe(ends) != 0) return NULL;
   *pid = fork();
   if (*pid == 0) {
     dup2(ends[1], STDOUT_FILENO);
     close(ends[0]);
     close(ends[1]);
-    execlp("valgrind", "valgrind", "--tool=callgrind", "-q", "--collect-atstart=no",
-           "--toggle-collect=bench_clock", option, self, "core", "--recording", recording_path,
-           "--counted", (char *)NULL);
+    child_exec(dir, clock, args, arg_count);
     fprintf(stderr, "htel-bench: valgrind cannot be started: %s (Debian: valgrind)\n",
             strerror(errno));
     _exit(127);
@@ -98,7 +110,8 @@ static FILE *child_start(const char *dir, const char *recording_path, pid_t *pid
   return out;
 }
 
-static int counts_read(FILE *out, const char *dir, bench_count *counts) {
+static int counts_read(FILE *out, const char *dir, void *ctx) {
+  bench_count *counts = ctx;
   double loop = 0; /* instructions of one empty round */
   char name[64];
   unsigned units = 0, rounds = 0;
@@ -106,7 +119,7 @@ static int counts_read(FILE *out, const char *dir, bench_count *counts) {
     if (fscanf(out, "%63s %u %u", name, &units, &rounds) != 3 || units == 0 ||
         strcmp(name, bench_operations[i].name) != 0)
       return -1;
-    double total = dump_total(dir, i + 1);
+    double total = bench_count_total(dir, i + 1);
     if (total < 0) return -1;
     if (i == 0) loop = total / rounds;
     counts[i].instructions = (i == 0 ? total : total - loop * rounds) / units;
@@ -114,7 +127,8 @@ static int counts_read(FILE *out, const char *dir, bench_count *counts) {
   return 0;
 }
 
-int bench_count_all(const char *recording_path, bench_count *counts) {
+int bench_count_run(const char *clock, char *const *args, size_t arg_count,
+                    int (*read)(FILE *out, const char *dir, void *ctx), void *ctx) {
   const char *base = getenv("TMPDIR");
   char dir[200];
   int length = snprintf(dir, sizeof dir, "%s/htel-bench-XXXXXX", base && *base ? base : P_tmpdir);
@@ -124,14 +138,22 @@ int bench_count_all(const char *recording_path, bench_count *counts) {
   }
   pid_t pid = -1;
   int status = -1, rc = -1;
-  FILE *out = child_start(dir, recording_path, &pid);
+  fflush(NULL);
+  FILE *out = child_start(dir, clock, args, arg_count, &pid);
   if (out) {
     /* The dumps are complete when the child has gone, the lines fit in the pipe. */
     if (waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-      rc = counts_read(out, dir, counts);
+      rc = read(out, dir, ctx);
     fclose(out);
   }
   dir_remove(dir);
   if (rc != 0) fprintf(stderr, "htel-bench: counting under callgrind failed\n");
   return rc;
+}
+
+int bench_count_all(const char *recording_path, bench_count *counts) {
+  char suite[] = "core", recording[] = "--recording", counted[] = "--counted", path[4096];
+  if (snprintf(path, sizeof path, "%s", recording_path) >= (int)sizeof path) return -1;
+  char *const args[] = {suite, recording, path, counted};
+  return bench_count_run("bench_clock", args, sizeof args / sizeof args[0], counts_read, counts);
 }
