@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_code.c - there and back: what is coded into a frame is what is read out of it.
  *
- * The input: settings, then blocks. Each of them is coded (Rice, bytes, or by zip.c or as columns as
- * the client does), framed with anchors and losses, decoded, and compared reading by reading. */
+ * The input: settings, then blocks. Each of them is coded (Rice, bytes, or by zip.c or as columns
+ * as the client does), framed with anchors and losses, decoded, and compared reading by reading. */
 #include "batch.h"
 #include "birth.h"
 #include "code.h"
@@ -130,26 +130,22 @@ static void block_compare(const block *b, const htel_series *s) {
 static void columns_compare(const block *blocks, unsigned count, htel_reader *reader) {
   static htel_series series;
   unsigned at[CHANNELS] = {0}, taken[CHANNELS] = {0}; /* which block, readings of it */
-  int rc;
-  while ((rc = htel_reader_next(reader, &series)) == 1) {
-    uint8_t channel = series.channel;
-    MUST(channel < CHANNELS && series.kind == channels[channel].kind);
+  uint32_t left = 0;
+  for (unsigned b = 0; b < count; b++) left += blocks[b].column.count;
+  while (left > 0) {
+    MUST(htel_reader_next(reader, &series) == 1);
+    unsigned *b = &at[series.channel], *i = &taken[series.channel];
     for (unsigned k = 0; k < series.count; k++) {
-      unsigned *b = &at[channel], *i = &taken[channel];
-      while (*b < count && (blocks[*b].column.channel != channel || *i == blocks[*b].column.count)) {
+      while (*b < count &&
+             (blocks[*b].column.channel != series.channel || *i == blocks[*b].column.count)) {
         (*b)++;
         *i = 0;
       }
       MUST(*b < count);
       reading_compare(&blocks[*b], (*i)++, &series, k);
     }
-  }
-  MUST(rc == 0);
-  for (unsigned channel = 0; channel < CHANNELS; channel++) {
-    unsigned next = at[channel] + (taken[channel] > 0 || at[channel] > 0);
-    for (unsigned b = 0; b < count; b++)
-      MUST(blocks[b].column.channel != channel || b < next || taken[channel] == 0);
-    if (taken[channel] > 0) MUST(taken[channel] == blocks[at[channel]].column.count);
+    MUST(series.count <= left);
+    left -= series.count;
   }
 }
 
@@ -217,6 +213,20 @@ static void compress(frame_parts *parts, uint8_t *to, size_t room) {
   parts->data_size = size;
 }
 
+/* As columns or smaller blocks, as pack.c does. */
+static void model(frame_parts *parts, uint8_t *blocks, uint8_t *to) {
+  static uint64_t memory[768];
+  MUST(model_writer_bytes() <= sizeof memory);
+  size_t given = parts->data_bytes;
+  if (given == 0) return;
+  bool modelled;
+  parts->data_bytes = model_write(memory, channels, CHANNELS, blocks, given, to, &modelled);
+  MUST(parts->data_bytes > 0 && parts->data_bytes <= given);
+  if (!modelled) return;
+  parts->coding = 2;
+  parts->data = to;
+}
+
 static const htel_birth *birth_of_channels(void) {
   static htel_birth birth;
   static uint8_t bytes[1024];
@@ -235,7 +245,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static htel_series series;
   fuzz_in in = {data, size};
   uint8_t how = fuzz_u8(&in);
-  code_residuals residuals = how & 1u ? CODE_BYTES : CODE_RICE;
+  bool columns = how & 64u && model_writer_bytes() > 0;
+  code_residuals residuals = columns ? CODE_QUICK : how & 1u ? CODE_BYTES : CODE_RICE;
+  size_t before = columns ? BATCH_LENGTH_BYTES : 0;
   frame_parts parts = {
       .boot = fuzz_u32(&in),
       .sequence = 1u + fuzz_u16(&in),
@@ -251,20 +263,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   unsigned count = 0;
   while (count < BLOCKS_MAX && (in.left > 0 || count == 0)) {
     block_make(&in, &blocks[count], parts.tick);
-    size_t n = block_encode(&blocks[count], parts.tick, residuals, coded + parts.data_bytes,
-                            sizeof coded - parts.data_bytes);
+    if (columns && blocks[count].column.kind == HTEL_ALARM) break;
+    size_t used = parts.data_bytes + before;
+    if (used >= sizeof coded) break;
+    uint8_t *to = coded + used;
+    size_t n = block_encode(&blocks[count], parts.tick, residuals, to, sizeof coded - used);
     if (n == 0) break;
-    parts.data_bytes += n;
+    if (columns) {
+      to[-2] = (uint8_t)n;
+      to[-1] = (uint8_t)(n >> 8);
+    }
+    parts.data_bytes += before + n;
     count++;
   }
-  if (how & 4u) compress(&parts, zipped, room < sizeof zipped ? room : sizeof zipped);
+  if (columns) model(&parts, coded, zipped);
+  if (how & 4u && !columns) compress(&parts, zipped, room < sizeof zipped ? room : sizeof zipped);
   int n = frame_encode(&parts, bytes, sizeof bytes);
   MUST(n > 0);
   static htel_frame frame;
   MUST(htel_frame_decode(&frame, bytes, (size_t)n) == 0);
   frame_compare(&parts, &frame);
   MUST(htel_reader_open(&reader, &frame, birth_of_channels()) == 0);
-  for (unsigned i = 0; i < count; i++) {
+  if (parts.coding == 2) columns_compare(blocks, count, &reader);
+  for (unsigned i = 0; i < count && parts.coding != 2; i++) {
     MUST(htel_reader_next(&reader, &series) == 1);
     block_compare(&blocks[i], &series);
   }

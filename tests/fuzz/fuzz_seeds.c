@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "batch.h"
 #include "birth.h"
 #include "capture.h"
 #include "code.h"
 #include "frame.h"
 #include "fuzz.h"
+#include "model.h"
 #include "random.h"
 #include "zip.h"
 
@@ -115,6 +117,46 @@ static size_t frame_make(unsigned n, frame_parts *parts) {
   int size = frame_encode(parts, bytes, sizeof bytes);
   MUST(size > 0);
   return (size_t)size;
+}
+
+/* A wave, and another like it; or numerics with some missing: in columns. */
+static void columns_save(unsigned n) {
+  static uint64_t memory[768];
+  static uint8_t columns[sizeof blocks];
+  static int32_t values[HTEL_COLUMN_SAMPLES_MAX];
+  static uint32_t ticks[HTEL_COLUMN_SAMPLES_MAX];
+  static uint8_t quality[HTEL_COLUMN_SAMPLES_MAX];
+  MUST(model_writer_bytes() <= sizeof memory);
+  if (model_writer_bytes() == 0) return;
+  static const uint8_t of[] = {0, 3, 1};
+  blocks_size = 0;
+  for (unsigned i = 0; i < 1 + n % 3; i++) {
+    uint8_t channel = n % 2 ? 1 : of[i];
+    code_column c = {.channel = channel,
+                     .kind = channels[channel].kind,
+                     .count = (uint16_t)(20 + 30 * (n % 8)),
+                     .values = values,
+                     .ticks = ticks,
+                     .tick_first = 1000000};
+    if (c.kind == HTEL_NUMERIC && n % 4 == 3) c.quality = quality;
+    for (unsigned k = 0; k < c.count; k++) {
+      values[k] = (int32_t)(k * k % (90 + n)) * (1 + (int32_t)n % 3) + random_around(&rnd, 4);
+      ticks[k] = 1000000u + 1000u * k + (n % 5 == 1 ? random_below(&rnd, 9) : 0);
+      quality[k] = random_below(&rnd, 9) ? HTEL_VALID : HTEL_NO_VALUE;
+    }
+    ticks[0] = 1000000;
+    uint8_t *to = blocks + blocks_size;
+    size_t size = code_block_encode(&c, 1000000, CODE_QUICK, to + BATCH_LENGTH_BYTES, 2048);
+    MUST(size > 0);
+    to[0] = (uint8_t)size;
+    to[1] = (uint8_t)(size >> 8);
+    blocks_size += BATCH_LENGTH_BYTES + size;
+    if (n % 2) break;
+  }
+  bool modelled;
+  size_t size =
+      model_write(memory, channels, CHANNELS_MAX, blocks, blocks_size, columns, &modelled);
+  if (modelled) save("frame", "columns", n, "\1\2\0\0", 4, columns, size);
 }
 
 static void frames_save(unsigned n) {
@@ -233,6 +275,7 @@ int main(int argc, char **argv) {
   if (mkdir(root, 0777) != 0) MUST(errno == EEXIST);
   channels_make();
   for (unsigned n = 0; n < 24; n++) {
+    columns_save(n);
     frames_save(n);
     birth_save(n);
     receipt_save(n);

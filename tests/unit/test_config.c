@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "code.h"
 #include "fake.h"
 #include "model.h"
 #include "zip.h"
@@ -193,6 +194,16 @@ static void test_longer_columns_of_numerics_get_a_longer_frame(void **state) {
   for (unsigned i = 1; i < 4; i++) s.channels[i].column_samples = 48;
   int32_t columns = 3 * 16 * 9, frame = 3 * 16 * 2;
   assert_int_equal(htel_memory_needed(&s.config), plain + columns + frame);
+  /* And one column fits whatever its values are. */
+  s.channels[0] = s.channels[3];
+  s.config.channel_count = 1;
+  s.config.batch.bytes_max = 8192;
+  s.channels[0].column_samples = 256;
+  plain = htel_memory_needed(&s.config);
+  s.channels[0].column_samples = 512;
+  frame = (int32_t)(code_block_bytes_max(512) - code_block_bytes_max(256));
+  assert_in_range(htel_memory_needed(&s.config) - plain, 256 * 9 + frame - 16,
+                  256 * 9 + frame + 16);
 }
 
 /* Every frame size from the least to the most works with the columns that it gets by default. */

@@ -393,6 +393,30 @@ static void test_long_columns_come_back(void **state) {
   assert_false(modelled);
 }
 
+static void test_a_frame_is_full_before_a_column_is_too_long(void **state) {
+  (void)state;
+  enum { ROOM_OF_COLUMN = 200 };
+  static int32_t values[ROOM_OF_COLUMN];
+  batch_column column = {.values = values, .room = ROOM_OF_COLUMN};
+  begin(1, HTEL_WAVEFORM, (htel_rate){1000, 1});
+  batch b = {.channels = channels, .channel_count = 1, .for_model = true, .columns = &column};
+  batch_frame *f = &b.frames[HTEL_CLASS_WAVEFORM];
+  *f = (batch_frame){.blocks = blocks, .room = sizeof blocks, .serial = 1};
+  uint32_t count = 0;
+  uint16_t room;
+  while (count < 2 * MODEL_COLUMN_MAX) {
+    assert_true(batch_samples_begin(&b, 0, count, false, ROOM_OF_COLUMN, false, HTEL_VALID));
+    if (batch_samples_room(&b, 0, &room) == NULL) break;
+    batch_samples_added(&b, 0, room, count);
+    count += room;
+  }
+  assert_in_range(f->readings, MODEL_COLUMN_MAX - ROOM_OF_COLUMN + 1, MODEL_COLUMN_MAX);
+  assert_false(batch_flush(&b, HTEL_CLASS_WAVEFORM));
+  batch_taken(&b, HTEL_CLASS_WAVEFORM);
+  assert_true(batch_flush(&b, HTEL_CLASS_WAVEFORM));
+  assert_int_equal(f->readings, ROOM_OF_COLUMN);
+}
+
 static void test_64_channels_come_back(void **state) {
   (void)state;
   test_random r = {8};
@@ -658,6 +682,7 @@ int main(void) {
       cmocka_unit_test(test_divisors_come_back),
       cmocka_unit_test(test_pairs_cost_less_than_two),
       cmocka_unit_test(test_long_columns_come_back),
+      cmocka_unit_test(test_a_frame_is_full_before_a_column_is_too_long),
       cmocka_unit_test(test_64_channels_come_back),
       cmocka_unit_test(test_gaps_come_back),
       cmocka_unit_test(test_waveform_qualities_come_back),
