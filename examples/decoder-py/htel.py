@@ -13,6 +13,7 @@ import argparse
 import bisect
 import itertools
 import json
+import os
 import sys
 from dataclasses import dataclass
 
@@ -318,7 +319,9 @@ def main():
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on: what is still held goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)
