@@ -135,7 +135,8 @@ typedef enum htel_full { HTEL_DROP_OLDEST = 0, HTEL_REFUSE_NEWEST = 1 } htel_ful
 typedef struct htel_batch_config {
   uint32_t age_ms_max; /* a frame is closed when its first reading is this old, or half as old when
                           a frame of another class goes; 0 counts as 10000 */
-  uint16_t bytes_max;  /* payload of a frame, 512 to 61440; 0 counts as 3584 */
+  uint16_t bytes_max;  /* payload of a frame, 512 to 61440; 0 counts as 3584. With HTEL_CODING_BEST
+                          readings gather in it first, at a byte or two each */
 } htel_batch_config;
 
 typedef struct htel_outbox_config {
