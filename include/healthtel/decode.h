@@ -113,6 +113,11 @@ typedef struct htel_series { /* about 7 KB */
   bool continues; /* waveforms: goes on where this channel's last series, in this frame, ended */
 } htel_series;
 
+typedef struct htel_reader_zip {
+  uint8_t inflated[HTEL_INFLATED_BYTES_MAX];
+  uint64_t arena[1536]; /* zlib's state */
+} htel_reader_zip;
+
 typedef struct htel_reader { /* about 300 KB */
   const htel_frame *frame;
   const htel_birth *birth;
@@ -124,10 +129,7 @@ typedef struct htel_reader { /* about 300 KB */
     bool known;
   } next[HTEL_CHANNELS_MAX];
   union {
-    struct {
-      uint8_t inflated[HTEL_INFLATED_BYTES_MAX];
-      uint64_t arena[1536];                      /* zlib's state */
-    } zip;                                       /* of a deflated frame */
+    htel_reader_zip zip;                         /* of a deflated frame */
     uint64_t model[HTEL_READER_MODEL_BYTES / 8]; /* a column of a modelled frame */
   };
 } htel_reader;
