@@ -121,22 +121,24 @@ static int32_t check_rings(const htel_config *c, sizes *s) {
 static int32_t check_columns(const htel_config *c, sizes *s) {
   uint32_t most = s->frame_bytes - FRAME_ENVELOPE_BYTES_MAX;
   uint32_t numeric = NUMERIC_BLOCK_BYTES_MIN, least = 0;
+  uint32_t length = HEALTHTEL_BEST && c->coding == HTEL_CODING_BEST ? BATCH_LENGTH_BYTES : 0;
   for (unsigned i = 0; i < c->channel_count; i++) {
     const htel_channel *ch = &c->channels[i];
     if (ch->kind == HTEL_ALARM) continue;
     uint16_t want = ch->column_samples != 0    ? ch->column_samples
                     : ch->kind == HTEL_NUMERIC ? 32u
                                                : 256u;
-    while (ch->column_samples == 0 && want > 8u && code_block_bytes_max(want) > most)
+    while (ch->column_samples == 0 && want > 8u && code_block_bytes_max(want) + length > most)
       want = (uint16_t)(want / 2u);
-    if (code_block_bytes_max(want) > most)
+    if (code_block_bytes_max(want) + length > most)
       return fault(
           c, "channels.column_samples", i,
           "a block of so many samples may not fit a frame: lower it, or raise batch.bytes_max");
     s->column_samples[i] = want;
     if (ch->kind != HTEL_NUMERIC) continue;
     numeric += NUMERIC_BLOCK_BYTES_EACH * want;
-    if (code_block_bytes_max(want) > least) least = (uint32_t)code_block_bytes_max(want);
+    uint32_t block = (uint32_t)code_block_bytes_max(want) + length;
+    if (block > least) least = block;
   }
   if (numeric < least) numeric = least;
   s->block_bytes[HTEL_CLASS_ALARM] = ALARM_BLOCK_BYTES;

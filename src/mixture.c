@@ -191,7 +191,7 @@ static int32_t find(const view *v, uint32_t place, bool numeric, edge *low, edge
       *low = *high;
       high_at = first = at + 1;
       at = first + (int32_t)((place - low->below) / slope);
-      if (at == first) continue;
+      if (at == first && round < 4) continue;
     }
     if (round > 3) at = first + (last - first) / 2;
     if (at < first) at = first;

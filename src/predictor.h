@@ -17,6 +17,9 @@ enum { PREDICTOR_ORDER_MAX = 12, PREDICTOR_OTHERS = 2 };
 enum { PREDICTOR_HOLD = 0, PREDICTOR_LINE = 1, PREDICTOR_BEND = 2, PREDICTOR_FORMS = 7 };
 extern const uint8_t predictor_orders[PREDICTOR_FORMS];
 
+/* Shifts to the right keep the sign, here and in mixture.c and fit.c. */
+_Static_assert(-1 >> 1 == -1, "the compiler's shifts are not arithmetic");
+
 #define PREDICTOR_PRECISION_MIN 6u /* bits behind the point of factors, in steps of 2: */
 #define PREDICTOR_PRECISION_MAX 12u
 

@@ -100,24 +100,25 @@ static uint64_t order_sum(const series_source *source, uint16_t count, uint8_t o
 #if defined(__SSE2__) || defined(__ARM_NEON)
 #define RESIDUAL_SMALL (UINT32_MAX / SERIES_PARTITION) /* so that a partition's sum has 32 bits */
 
-/* Sums of the residuals of orders 0 to 3 in one go, which with vectors costs little more than one
- * of them. Near enough for a choice: value 2 is taken for one like any other, and a last window
- * that is not full is moved back until it is, so that some values count twice. False for a short
- * series, and where a residual is so large that a sum could need more than 32 bits. */
-static bool window_sums(window *w, const series_source *source, uint16_t count, uint64_t sums[4]) {
-  if (count <= HISTORY + SERIES_PARTITION) return false;
-  if (w->count < SERIES_PARTITION) {
-    w->begin = count - SERIES_PARTITION;
-    w->count = SERIES_PARTITION;
-    source_load(w->values, source, w->begin - HISTORY, HISTORY + SERIES_PARTITION);
-  }
+/* One value's residuals of orders 0 to 3. */
+static inline void residuals(const uint32_t *v, uint32_t first, uint32_t *u0, uint32_t *u1,
+                             uint32_t *u2, uint32_t *u3) {
+  uint32_t step = v[0] - v[-1], step_before = v[-1] - v[-2];
+  uint32_t bend = step - step_before, bend_before = step_before - (v[-2] - v[-3]);
+  *u0 = wire_zigzag32(v[0] - first);
+  *u1 = wire_zigzag32(step);
+  *u2 = wire_zigzag32(bend);
+  *u3 = wire_zigzag32(bend - bend_before);
+}
+
+/* Sums of the residuals of all orders in one go, which with vectors costs little more than one of
+ * them; to the last bit what window_residuals gives. False where a residual is so large that a sum
+ * could need more than 32 bits. */
+static bool window_sums(const window *w, uint64_t sums[4]) {
   const uint32_t *v = w->values + HISTORY;
-  uint32_t first = w->first, all = 0, sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
+  uint32_t all = 0, sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0, u0, u1, u2, u3;
   for (int i = 0; i < (int)SERIES_PARTITION; i++) {
-    uint32_t step = v[i] - v[i - 1], step_before = v[i - 1] - v[i - 2];
-    uint32_t bend = step - step_before, bend_before = step_before - (v[i - 2] - v[i - 3]);
-    uint32_t u0 = wire_zigzag32(v[i] - first), u1 = wire_zigzag32(step);
-    uint32_t u2 = wire_zigzag32(bend), u3 = wire_zigzag32(bend - bend_before);
+    residuals(v + i, w->first, &u0, &u1, &u2, &u3);
     sum0 += u0;
     sum1 += u1;
     sum2 += u2;
@@ -125,6 +126,17 @@ static bool window_sums(window *w, const series_source *source, uint16_t count, 
     all |= u0 | u1 | u2 | u3;
   }
   if (all > RESIDUAL_SMALL) return false;
+  for (uint32_t i = w->count; i < SERIES_PARTITION; i++) { /* behind the last value */
+    residuals(v + i, w->first, &u0, &u1, &u2, &u3);
+    sum0 -= u0;
+    sum1 -= u1;
+    sum2 -= u2;
+    sum3 -= u3;
+  }
+  if (w->begin == 1 && w->count > 1) { /* value 2: order 2 */
+    residuals(v + 1, w->first, &u0, &u1, &u2, &u3);
+    sum3 += u2 - u3;
+  }
   sums[0] += sum0;
   sums[1] += sum1;
   sums[2] += sum2;
@@ -133,8 +145,8 @@ static bool window_sums(window *w, const series_source *source, uint16_t count, 
 }
 #else
 /* Without vectors not worth its flash: one order after the other then. */
-static bool window_sums(window *w, const series_source *source, uint16_t count, uint64_t sums[4]) {
-  (void)w, (void)source, (void)count, (void)sums;
+static bool window_sums(const window *w, uint64_t sums[4]) {
+  (void)w, (void)sums;
   return false;
 }
 #endif
@@ -145,7 +157,7 @@ static uint8_t order_choose(const series_source *source, uint16_t count, uint64_
   window w;
   window_first(&w, source, count);
   do {
-    if (window_sums(&w, source, count, sums)) continue;
+    if (window_sums(&w, sums)) continue;
     for (uint8_t order = 0; order < 4; order++) {
       uint32_t u[SERIES_PARTITION];
       window_residuals(&w, order, u);

@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include "fake.h"
+#include "model.h"
+#include "zip.h"
 
 enum { PULSE, SPO2, ECG, PLETH, ALARM, CHANNELS };
 
@@ -136,6 +138,14 @@ static void calm(fake *w) {
   w->pause_ms = 0;
 }
 
+/* Any that the library was built with. */
+static uint8_t coding_choose(fake *w) {
+  uint8_t some[3] = {HTEL_CODING_FAST}, count = 1;
+  if (zip_arena_bytes() > 0) some[count++] = HTEL_CODING_ZLIB;
+  if (model_writer_bytes() > 0) some[count++] = HTEL_CODING_BEST;
+  return some[fake_random(w) % count];
+}
+
 static void begin(run *r, uint64_t seed) {
   memset(r, 0, sizeof *r);
   fake_init(&r->world, seed);
@@ -151,7 +161,7 @@ static void begin(run *r, uint64_t seed) {
                             .channel_count = CHANNELS,
                             .ring_count = 2,
                             .ring_bytes = {1024u << fake_random(w) % 4u, 2048},
-                            .coding = (uint8_t)(fake_random(w) % 2u),
+                            .coding = coding_choose(w),
                             .batch = {.age_ms_max = 500u + fake_random(w) % 10000u,
                                       .bytes_max = (uint16_t)(700u + fake_random(w) % 4000u)},
                             .outbox = {.bytes = outbox_bytes[fake_random(w) % 5u]}};
