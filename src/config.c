@@ -65,32 +65,31 @@ static uint32_t block_max_of(const htel_channel *ch) {
 static int32_t check_channel(const htel_config *c, unsigned i, sizes *s) {
   const htel_channel *ch = &c->channels[i];
   if (ch->kind > HTEL_ALARM)
-    return fault(c, "channels.kind", i, "must be HTEL_NUMERIC, HTEL_WAVEFORM or HTEL_ALARM");
-  if (ch->ring >= s->ring_count)
-    return fault(c, "channels.ring", i, "names a ring that is not there: must be below ring_count");
+    return fault(c, "channels.kind", i, "HTEL_NUMERIC, _WAVEFORM or _ALARM");
+  if (ch->ring >= s->ring_count) return fault(c, "channels.ring", i, "must be below ring_count");
   if (!is_label(ch->name, HTEL_NAME_CHARS_MAX))
-    return fault(c, "channels.name", i, "must be at most 31 printable ASCII characters");
+    return fault(c, "channels.name", i, "at most 31 printable ASCII characters");
   if (!is_label(ch->unit, HTEL_UNIT_CHARS_MAX))
-    return fault(c, "channels.unit", i, "must be a UCUM unit of at most 15 ASCII characters");
+    return fault(c, "channels.unit", i, "a UCUM unit of at most 15 ASCII characters");
   if (ch->exponent < -12 || ch->exponent > 12)
-    return fault(c, "channels.exponent", i, "must be from -12 to 12");
+    return fault(c, "channels.exponent", i, "from -12 to 12");
   if (ch->kind == HTEL_WAVEFORM) {
     if (ch->rate.num == 0)
-      return fault(c, "channels.rate", i, "a waveform needs its sample rate, as {num, den} in Hz");
+      return fault(c, "channels.rate", i, "a waveform needs its rate in Hz, {num, den}");
     if (block_max_of(ch) > UINT16_MAX / 2u)
-      return fault(c, "channels.block_max", i, "must be at most 32767 samples");
+      return fault(c, "channels.block_max", i, "at most 32767 samples");
   } else if (ch->kind == HTEL_ALARM && ch->rate.num != 0) {
-    return fault(c, "channels.rate", i, "alarms have no rate: leave it 0");
+    return fault(c, "channels.rate", i, "0 for alarms");
   }
   if (ch->rate.num > 1000000u || ch->rate.den > 1000000u)
-    return fault(c, "channels.rate", i, "num and den must be at most 1,000,000");
+    return fault(c, "channels.rate", i, "num and den at most 1,000,000");
   if (ch->column_samples != 0 &&
       (ch->column_samples < 8u || ch->column_samples > HTEL_COLUMN_SAMPLES_MAX))
-    return fault(c, "channels.column_samples", i, "must be from 8 to 512, or 0 for the default");
+    return fault(c, "channels.column_samples", i, "from 8 to 512, or 0 for the default");
   for (unsigned j = 0; j < i; j++)
     if (c->channels[j].code == ch->code && c->channels[j].index == ch->index)
       return fault(c, "channels.index", i,
-                   "an earlier channel has the same code and index: give each its own index");
+                   "taken by an earlier channel of this code: give each its own");
   return 0;
 }
 
@@ -101,17 +100,17 @@ static int32_t check_ring(const htel_config *c, const sizes *s, unsigned channel
   uint32_t reserve = s->ring_has_alarms[ch->ring] ? RING_ALARM_WORDS * RING_ALARMS_RESERVED : 0;
   if (2u * words + reserve <= s->ring_words[ch->ring]) return 0;
   return fault(c, "ring_bytes", ch->ring,
-               "too small for its channels: must hold two blocks of block_max samples "
-               "(4 bytes a sample, 8 a block), and 128 bytes kept for alarms");
+               "must hold two blocks of block_max samples (4 bytes each, and 8), "
+               "and 128 bytes for alarms");
 }
 
 static int32_t check_rings(const htel_config *c, sizes *s) {
   s->ring_count = c->ring_count == 0 ? 1u : c->ring_count;
-  if (s->ring_count > HTEL_RINGS_MAX) return fault(c, "ring_count", 0, "must be at most 8");
+  if (s->ring_count > HTEL_RINGS_MAX) return fault(c, "ring_count", 0, "at most 8");
   for (unsigned i = 0; i < s->ring_count; i++) {
     uint32_t bytes = c->ring_bytes[i] == 0 ? 2048u : c->ring_bytes[i];
     if (bytes < 256u || bytes > 1048576u || (bytes & (bytes - 1u)) != 0)
-      return fault(c, "ring_bytes", i, "must be a power of two from 256 to 1048576, or 0 for 2048");
+      return fault(c, "ring_bytes", i, "a power of two from 256 to 1048576, or 0 for 2048");
     s->ring_words[i] = bytes / 4u;
   }
   return 0;
@@ -131,9 +130,8 @@ static int32_t check_columns(const htel_config *c, sizes *s) {
     while (ch->column_samples == 0 && want > 8u && code_block_bytes_max(want) + length > most)
       want = (uint16_t)(want / 2u);
     if (code_block_bytes_max(want) + length > most)
-      return fault(
-          c, "channels.column_samples", i,
-          "a block of so many samples may not fit a frame: lower it, or raise batch.bytes_max");
+      return fault(c, "channels.column_samples", i,
+                   "a block may not fit a frame: lower it, or raise batch.bytes_max");
     s->column_samples[i] = want;
     if (ch->kind != HTEL_NUMERIC) continue;
     numeric += NUMERIC_BLOCK_BYTES_EACH * want;
@@ -153,50 +151,51 @@ static int32_t check_columns(const htel_config *c, sizes *s) {
 static int32_t check_delivery(const htel_config *c) {
   const htel_delivery_config *d = &c->delivery;
   if (d->mode > HTEL_DELIVERY_BROKER)
-    return fault(c, "delivery.mode", 0, "must be HTEL_DELIVERY_RECEIPT or HTEL_DELIVERY_BROKER");
+    return fault(c, "delivery.mode", 0, "HTEL_DELIVERY_RECEIPT or _BROKER");
   if (d->rate_per_s_max > DELIVERY_RATE_MAX)
     return fault(c, "delivery.rate_per_s_max", 0,
-                 "must be at most 90: brokers cut off devices that send 100 messages a second");
+                 "at most 90: brokers cut off who sends 100 messages a second");
   if (d->backlog_per_s_max > DELIVERY_RATE_MAX)
-    return fault(c, "delivery.backlog_per_s_max", 0, "must be at most 90");
+    return fault(c, "delivery.backlog_per_s_max", 0, "at most 90");
   if (d->backoff_base_ms > 3600000u || d->backoff_max_ms > 86400000u)
     return fault(c, "delivery.backoff_max_ms", 0, "base at most an hour, max at most a day");
   if (d->backoff_base_ms != 0 && d->backoff_max_ms != 0 && d->backoff_max_ms < d->backoff_base_ms)
-    return fault(c, "delivery.backoff_max_ms", 0, "must not be below backoff_base_ms");
+    return fault(c, "delivery.backoff_max_ms", 0, "at least backoff_base_ms");
   if (d->receipt_wait_ms > 86400000u || (d->receipt_wait_ms != 0 && d->receipt_wait_ms < 1000u))
-    return fault(c, "delivery.receipt_wait_ms", 0, "must be from 1000 to 86400000, or 0 for 30000");
+    return fault(c, "delivery.receipt_wait_ms", 0, "from 1000 to 86400000, or 0 for 30000");
   return 0;
 }
 
 static int32_t check(const htel_config *c, sizes *s) {
   if (c->device_id == NULL || !is_id(c->device_id))
-    return fault(c, "device_id", 0, "must be 1 to 36 characters of A-Z a-z 0-9 _ -");
+    return fault(c, "device_id", 0, "1 to 36 characters of A-Z a-z 0-9 _ -");
   if (!is_label(c->firmware, HTEL_NAME_CHARS_MAX))
-    return fault(c, "firmware", 0, "must be at most 31 printable ASCII characters");
+    return fault(c, "firmware", 0, "at most 31 printable ASCII characters");
   if (c->channels == NULL || c->channel_count == 0)
     return fault(c, "channels", 0, "at least one channel is needed");
-  if (c->channel_count > HTEL_CHANNELS_MAX)
-    return fault(c, "channel_count", 0, "must be at most 64");
+  if (c->channel_count > HTEL_CHANNELS_MAX) return fault(c, "channel_count", 0, "at most 64");
   if (c->coding > HTEL_CODING_BEST)
-    return fault(c, "coding", 0, "must be HTEL_CODING_ZLIB, _FAST or _BEST");
+    return fault(c, "coding", 0, "HTEL_CODING_ZLIB, _FAST or _BEST");
   if (c->coding == HTEL_CODING_ZLIB && zip_arena_bytes() == 0)
-    return fault(c, "coding", 0, "this library was built without zlib: use HTEL_CODING_FAST");
+    return fault(c, "coding", 0, "built without zlib: use HTEL_CODING_FAST");
   if (c->coding == HTEL_CODING_BEST && model_writer_bytes() == 0)
-    return fault(c, "coding", 0,
-                 "this library was built without HEALTHTEL_BEST: use HTEL_CODING_FAST");
+    return fault(c, "coding", 0, "built without HEALTHTEL_BEST: use HTEL_CODING_FAST");
   if (c->batch.age_ms_max > 86400000u)
-    return fault(c, "batch.age_ms_max", 0, "must be at most a day (86400000)");
+    return fault(c, "batch.age_ms_max", 0, "at most a day (86400000)");
   s->frame_bytes = c->batch.bytes_max == 0 ? 3584u : c->batch.bytes_max;
   if (s->frame_bytes < 512u || s->frame_bytes > HTEL_FRAME_BYTES_MAX)
-    return fault(c, "batch.bytes_max", 0, "must be from 512 to 61440, or 0 for 3584");
+    return fault(c, "batch.bytes_max", 0, "from 512 to 61440, or 0 for 3584");
   s->outbox_bytes = c->outbox.bytes == 0 ? 32768u : c->outbox.bytes;
-  if (s->outbox_bytes < 2u * outbox_bytes_for(s->frame_bytes) || s->outbox_bytes > 0x40000000u)
-    return fault(c, "outbox.bytes", 0,
-                 "must hold two frames of batch.bytes_max and be at most 1 GiB");
+  const htel_outbox_code *code = c->outbox.code;
+  int32_t rc = code == NULL ? 0 : code->check(c, s->frame_bytes, &s->outbox_bytes);
+  if (rc != 0) return rc;
+  if ((code == NULL && s->outbox_bytes < 2u * outbox_bytes_for(s->frame_bytes)) ||
+      s->outbox_bytes > 0x40000000u)
+    return fault(c, "outbox.bytes", 0, "two frames of batch.bytes_max at least, at most 1 GiB");
   for (unsigned i = 0; i < HTEL_CLASS_COUNT; i++)
     if (c->outbox.when_full[i] > HTEL_REFUSE_NEWEST)
-      return fault(c, "outbox.when_full", i, "must be HTEL_DROP_OLDEST or HTEL_REFUSE_NEWEST");
-  int32_t rc = check_delivery(c);
+      return fault(c, "outbox.when_full", i, "HTEL_DROP_OLDEST or HTEL_REFUSE_NEWEST");
+  rc = check_delivery(c);
   if (rc == 0) rc = check_rings(c, s);
   for (unsigned i = 0; rc == 0 && i < c->channel_count; i++) {
     rc = check_channel(c, i, s);
@@ -287,10 +286,11 @@ int32_t config_apply(const htel_config *config, uint8_t *memory) {
                                                           : 0;
   void *zip = take(&at, zip_bytes);
   if (at.used > INT32_MAX)
-    return fault(config, "outbox.bytes", 0, "the configuration needs more than 2 GiB in all");
+    return fault(config, "outbox.bytes", 0, "more than 2 GiB in all are needed");
   if (tel == NULL) return (int32_t)at.used;
 
   outbox_init(&tel->outbox, arena, s.outbox_bytes / 8u * 8u, config->outbox.when_full);
+  tel->outbox.code = config->outbox.code;
   tel->coding = config->coding;
   tel->batch.for_model = config->coding == HTEL_CODING_BEST;
   tel->zip = zip;

@@ -188,6 +188,7 @@ static bool anchor_decode(pb_istream_t *stream, const pb_field_t *field, void **
 static bool loss_is_right(const htel_loss *loss) {
   if (loss->cause != HTEL_CAUSE_OUTBOX_FULL) return true;
   if (loss->sequence_first < 1 || loss->sequence_first > loss->sequence_last) return false;
+  if (loss->boot_last != 0) return true; /* the range of several boots */
   return loss->frames == 0 || loss->frames - 1 <= loss->sequence_last - loss->sequence_first;
 }
 

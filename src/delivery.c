@@ -123,6 +123,7 @@ static int read_message(void *source, uint32_t token, uint32_t offset, uint8_t *
   const outbox_entry *e = outbox_find(&tel->outbox, token);
   if (e == NULL) return HTEL_E_CLOSED;
   if (offset > e->size || size > e->size - offset) return HTEL_E_ARGUMENT;
+  if (tel->outbox.code != NULL) return tel->outbox.code->read(tel, e, offset, buf, size);
   memcpy(buf, outbox_frame(e) + offset, size);
   return 0;
 }
@@ -229,11 +230,13 @@ static uint32_t receipt_free(htel *tel, const htel_receipt *receipt) {
   bool any = false;
   for (outbox_entry *e = outbox_next(&tel->outbox, NULL); e != NULL;
        e = outbox_next(&tel->outbox, e)) {
+    if (e->boot != receipt->boot) continue;
     bool stored = in_ranges(receipt->stored, receipt->stored_count, e->sequence);
     bool aside = in_ranges(receipt->quarantined, receipt->quarantined_count, e->sequence);
     /* A frame that was never sent cannot have arrived, whatever the message says. */
     if ((!stored && !aside) || e->sends == 0) continue;
-    if (e->state == OUTBOX_IN_FLIGHT && e->sends == 1)
+    /* One of an earlier boot may have been sent then, too. */
+    if (e->state == OUTBOX_IN_FLIGHT && e->sends == 1 && receipt->boot == tel->boot)
       round_trip_ms = (uint32_t)tel->time.now - e->sent_ms;
     any = true;
     if (aside)
@@ -268,7 +271,7 @@ static void on_message(htel *tel, const uint8_t *bytes, size_t size) {
     if (receipt.births[i] == tel->schema) d->birth_done = true;
   if (receipt.birth_wanted) birth_again(tel);
   d->paused_until = tel->time.now + min32(receipt.pause_ms, PAUSE_MS_MAX);
-  if (receipt.boot != tel->boot) {
+  if (receipt.boot != tel->boot && tel->outbox.code == NULL) {
     if (receipt.stored_count + receipt.quarantined_count > 0) tel->stats.messages_ignored++;
     return;
   }
@@ -354,6 +357,16 @@ static void resend_late(htel *tel) {
   if (late && d->receipt_wait_ms < RECEIPT_WAIT_MS_MAX) d->receipt_wait_ms *= 2u;
 }
 
+/* On flash only some of the frames have an entry: those that may go next, after this. */
+static uint32_t fill(htel *tel) {
+  return tel->outbox.code != NULL ? tel->outbox.code->fill(tel) : UINT32_MAX;
+}
+
+/* Closed since the connection came up. */
+static bool is_live(const htel *tel, const outbox_entry *e) {
+  return (int32_t)e->token >= (int32_t)tel->delivery.live_from;
+}
+
 /* The frame to send next, or NULL: nothing waits, or what waits may not go yet. */
 static outbox_entry *choose(htel *tel) {
   const delivery *d = &tel->delivery;
@@ -366,7 +379,7 @@ static outbox_entry *choose(htel *tel) {
     if (e->state != OUTBOX_WAITING) continue;
     if (e->frame_class == HTEL_CLASS_ALARM)
       return o->in_flight_bytes == 0 || o->in_flight_bytes + e->size <= WINDOW_BYTES_MAX ? e : NULL;
-    if (e->sequence >= d->live_from) {
+    if (is_live(tel, e)) {
       if (live == NULL) live = e;
     } else if (backlog == NULL) {
       backlog = e;
@@ -385,17 +398,17 @@ static outbox_entry *choose(htel *tel) {
 static void send_frames(htel *tel) {
   delivery *d = &tel->delivery;
   for (unsigned i = 0; i < SENDS_PER_POLL_MAX; i++) {
+    fill(tel);
     outbox_entry *e = choose(tel);
     if (e == NULL) return;
-    if (publish(tel, "/frame", e->sequence, e->size, false) != 0) return;
+    if (publish(tel, "/frame", e->token, e->size, false) != 0) return;
     if (e->sends == 0)
       tel->stats.frames_published++;
     else
       tel->stats.frames_resent++;
     outbox_sent(&tel->outbox, e, (uint32_t)tel->time.now);
     d->tokens -= 1000u;
-    if (e->sequence < d->live_from && e->frame_class != HTEL_CLASS_ALARM)
-      d->backlog_tokens -= 1000u;
+    if (!is_live(tel, e) && e->frame_class != HTEL_CLASS_ALARM) d->backlog_tokens -= 1000u;
   }
 }
 
@@ -470,8 +483,9 @@ uint32_t delivery_poll(htel *tel) {
   delivery *d = &tel->delivery;
   if (d->state == DELIVERY_CLOSED) return 1000;
   take_events(tel);
+  uint32_t wait = fill(tel);
   if (d->state == DELIVERY_OFFLINE && tel->time.now >= d->retry_at) connect(tel);
   if (d->state == DELIVERY_ONLINE) send_all(tel);
   leave_when_said(tel);
-  return d->state == DELIVERY_CLOSED ? 0 : wait_ms(tel);
+  return d->state == DELIVERY_CLOSED ? 0 : min32(wait, wait_ms(tel));
 }

@@ -26,8 +26,9 @@ static bool port_complete(const htel_port *port) {
          l->close != NULL;
 }
 
-static int boot_begin(htel *tel) {
+static int boot_begin(htel *tel, const htel_config *config) {
   const htel_port *port = tel->port;
+  if (tel->outbox.code != NULL) return tel->outbox.code->open(tel, config);
   if (port->boot_begin != NULL) {
     htel_boot boot = {0};
     int rc = port->boot_begin(port->ctx, &boot);
@@ -59,7 +60,7 @@ int htel_open(htel **tel, void *memory, size_t size, const htel_config *config,
   t->sequence_next = 1;
   t->system_wait_ms = SYSTEM_WAIT_MS;
   timeline_init(&t->time, port->tick_ms(port->ctx));
-  int rc = boot_begin(t);
+  int rc = boot_begin(t, config);
   if (rc != 0) return rc;
   t->stats.boot = t->boot;
   delivery_init(&t->delivery, &config->delivery, port->link, t->time.now);
@@ -242,8 +243,9 @@ static void pack_all(htel *tel) {
 }
 
 static bool delivered_to(const htel *tel, uint32_t sequence) {
-  const outbox_entry *oldest = outbox_next(&tel->outbox, NULL);
-  return oldest == NULL || oldest->sequence > sequence;
+  const outbox_entry *e = outbox_next(&tel->outbox, NULL);
+  while (e != NULL && (int32_t)e->token > (int32_t)sequence) e = outbox_next(&tel->outbox, e);
+  return e == NULL && !tel->outbox.more;
 }
 
 int htel_flush(htel *tel, uint32_t timeout_ms) {
@@ -263,8 +265,8 @@ int htel_flush(htel *tel, uint32_t timeout_ms) {
   return rc;
 }
 
-/* Something was accepted, or is to be reported as lost, that no frame has brought to the ingest. */
-static bool is_owing(const htel *tel) {
+/* Something was accepted, or is to be reported as lost, that is in no frame yet. */
+static bool is_gathering(const htel *tel) {
   for (uint16_t i = 0; i < tel->ring_count; i++)
     if (ring_used(&tel->rings[i]) > 0) return true;
   for (unsigned c = 0; c < HTEL_CLASS_COUNT; c++)
@@ -273,7 +275,12 @@ static bool is_owing(const htel *tel) {
     if (atomic_load_explicit(&tel->states[i].refused, memory_order_relaxed) !=
         tel->states[i].refused_counted)
       return true;
-  return tel->outbox.frames > 0 || pack_system_waiting(tel);
+  return pack_system_waiting(tel);
+}
+
+/* The same, or that no frame has brought to the ingest. */
+static bool is_owing(const htel *tel) {
+  return tel->outbox.frames > 0 || tel->outbox.more || is_gathering(tel);
 }
 
 /* Flushes as often as it takes: loss records, and readings that come meanwhile, want frames of
@@ -304,31 +311,39 @@ int htel_close(htel *tel, uint32_t timeout_ms) {
   if (tel->delivery.state != DELIVERY_CLOSED) return HTEL_E_AGAIN;
   tel->closed = true;
   if (tel->close_result == 0 && is_owing(tel)) tel->close_result = HTEL_E_TIMEOUT;
-  if (tel->close_result == 0 && tel->port->boot_end != NULL &&
-      tel->port->boot_end(tel->port->ctx) != 0)
-    tel->close_result = HTEL_E_STORE;
+  int rc = 0;
+  if (tel->outbox.code != NULL)
+    rc = tel->outbox.code->close(tel, !is_gathering(tel));
+  else if (tel->close_result == 0 && tel->port->boot_end != NULL)
+    rc = tel->port->boot_end(tel->port->ctx);
+  if (rc != 0) tel->close_result = HTEL_E_STORE;
   return tel->close_result;
 }
 
 /* ---- what delivery asks for ------------------------------------------------------------ */
 
+static void free_frame(htel *tel, outbox_entry *entry, bool aside) {
+  if (tel->outbox.code != NULL) tel->outbox.code->freed(tel, entry, aside);
+  outbox_free(&tel->outbox, entry);
+}
+
 void client_delivered(htel *tel, outbox_entry *entry) {
   tel->stats.frames_delivered++;
   tel->stats.readings_delivered += entry->readings;
-  loss_delivered(&tel->losses, entry->sequence);
+  loss_delivered(&tel->losses, entry->token);
   tel->system_wait_ms = SYSTEM_WAIT_MS;
-  outbox_free(&tel->outbox, entry);
+  free_frame(tel, entry, false);
 }
 
 void client_quarantined(htel *tel, outbox_entry *entry) {
   tel->stats.frames_quarantined++;
   if (entry->frame_class == HTEL_CLASS_ALARM) {
-    loss_returned(&tel->losses, entry->sequence);
+    loss_returned(&tel->losses, entry->token);
     if (tel->time.known && tel->anchor_count == 0) pack_anchor(tel);
     if (tel->system_wait_ms < SYSTEM_WAIT_MS_MAX)
       tel->system_wait_ms *= 2u; /* it may be so for ever */
   }
-  outbox_free(&tel->outbox, entry);
+  free_frame(tel, entry, true);
 }
 
 void client_server_time(htel *tel, uint64_t tick, int64_t utc_ms, uint32_t uncertainty_ms) {
@@ -373,4 +388,5 @@ void htel_stats_get(const htel *tel, htel_stats *stats) {
   stats->frames_in_flight = tel->outbox.in_flight;
   stats->outbox_bytes_used = tel->outbox.used;
   stats->outbox_bytes_max = tel->outbox.used_max;
+  if (tel->outbox.code != NULL) stats->outbox_bytes_used = tel->outbox.code->used(tel);
 }

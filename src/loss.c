@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loss.h"
 
-/* Who may have how many entries: together they are all. */
-#define LOSS_CLASS_ENTRIES 2u /* evictions, for each class */
-#define LOSS_RING_ENTRIES \
-  (LOSS_ENTRIES - LOSS_CLASS_ENTRIES * HTEL_CLASS_COUNT - 1u) /* 1: unclean stop */
-
 static bool is_free(const loss_entry *e) {
   return e->loss.cause == HTEL_CAUSE_UNSPECIFIED;
 }
@@ -28,7 +23,7 @@ bool loss_ring_full(loss_ledger *ledger, uint8_t channel, uint64_t tick_first, u
   for (unsigned i = 0; i < LOSS_ENTRIES; i++) {
     loss_entry *e = &ledger->entries[i];
     if (e->loss.cause != HTEL_CAUSE_RING_FULL || e->loss.channel != channel) continue;
-    if (e->carrier != 0) continue;
+    if (e->carrier != 0 || e->loss.boot != 0) continue; /* said, or of an earlier boot */
     if (tick_first < e->loss.tick_first) e->loss.tick_first = tick_first;
     if (tick_last > e->loss.tick_last) e->loss.tick_last = tick_last;
     e->loss.readings += readings;
@@ -61,7 +56,8 @@ static loss_entry *entry_for(loss_ledger *ledger, const outbox_entry *frame, boo
   loss_entry *any = NULL;
   for (unsigned i = 0; i < LOSS_ENTRIES; i++) {
     loss_entry *e = &ledger->entries[i];
-    if (e->loss.cause != HTEL_CAUSE_OUTBOX_FULL || e->loss.frame_class != frame->frame_class)
+    if (e->loss.cause != HTEL_CAUSE_OUTBOX_FULL || e->loss.frame_class != frame->frame_class ||
+        e->loss.boot != frame->boot)
       continue;
     *adjoins = frame->ordinal == e->ordinal_last + 1u || frame->ordinal + 1u == e->ordinal_first;
     if (*adjoins && e->carrier == 0) return e;
@@ -79,6 +75,7 @@ static loss_entry *entry_for(loss_ledger *ledger, const outbox_entry *frame, boo
 
 void loss_evicted(loss_ledger *ledger, const outbox_entry *frame) {
   htel_loss loss = {.cause = HTEL_CAUSE_OUTBOX_FULL,
+                    .boot = frame->boot,
                     .frame_class = frame->frame_class,
                     .sequence_first = frame->sequence,
                     .sequence_last = frame->sequence,

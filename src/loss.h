@@ -18,6 +18,10 @@
 #include "outbox.h"
 
 #define LOSS_ENTRIES 12u
+/* Who may have how many of them: together they are all. */
+#define LOSS_CLASS_ENTRIES 2u /* evictions, for each class */
+#define LOSS_RING_ENTRIES \
+  (LOSS_ENTRIES - LOSS_CLASS_ENTRIES * HTEL_CLASS_COUNT - 1u) /* 1: unclean stop */
 
 typedef struct loss_entry {
   htel_loss loss;                       /* cause HTEL_CAUSE_UNSPECIFIED: free */

@@ -29,7 +29,7 @@ static void compact(outbox *o) {
   uint32_t from = 0;
   while (from < o->end) {
     const outbox_entry *e = entry_at(o, from);
-    uint32_t bytes = outbox_bytes_for(e->size);
+    uint32_t bytes = outbox_bytes_for(e->kept);
     if (e->state != OUTBOX_FREE) {
       if (to != from) memmove(o->arena + to, o->arena + from, bytes);
       to += bytes;
@@ -47,7 +47,7 @@ uint8_t *outbox_reserve(outbox *o, uint32_t size) {
 }
 
 void outbox_commit(outbox *o, const outbox_entry *entry) {
-  uint32_t bytes = outbox_bytes_for(entry->size);
+  uint32_t bytes = outbox_bytes_for(entry->kept);
   *entry_at(o, o->end) = *entry;
   o->end += bytes;
   o->used += bytes;
@@ -56,18 +56,18 @@ void outbox_commit(outbox *o, const outbox_entry *entry) {
 }
 
 outbox_entry *outbox_next(const outbox *o, const outbox_entry *previous) {
-  uint32_t at = previous == NULL ? 0 : offset_of(o, previous) + outbox_bytes_for(previous->size);
+  uint32_t at = previous == NULL ? 0 : offset_of(o, previous) + outbox_bytes_for(previous->kept);
   while (at < o->end) {
     outbox_entry *e = entry_at(o, at);
     if (e->state != OUTBOX_FREE) return e;
-    at += outbox_bytes_for(e->size);
+    at += outbox_bytes_for(e->kept);
   }
   return NULL;
 }
 
-outbox_entry *outbox_find(const outbox *o, uint32_t sequence) {
+outbox_entry *outbox_find(const outbox *o, uint32_t token) {
   outbox_entry *e = outbox_next(o, NULL);
-  while (e != NULL && e->sequence != sequence) e = outbox_next(o, e);
+  while (e != NULL && e->token != token) e = outbox_next(o, e);
   return e;
 }
 
@@ -115,6 +115,6 @@ void outbox_free(outbox *o, outbox_entry *entry) {
   outbox_unsend(o, entry);
   entry->state = OUTBOX_FREE;
   o->frames--;
-  o->used -= outbox_bytes_for(entry->size);
+  o->used -= outbox_bytes_for(entry->kept);
   if (o->frames == 0) o->end = 0;
 }

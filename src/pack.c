@@ -21,27 +21,34 @@ bool pack_system_waiting(const htel *tel) {
   return tel->anchor_count > 0 || loss_waiting(&tel->losses);
 }
 
-static void evict(htel *tel, outbox_entry *victim) {
-  uint32_t sequence = victim->sequence;
-  loss_evicted(&tel->losses, victim);
+void pack_evicted(htel *tel, const outbox_entry *entry) {
+  loss_evicted(&tel->losses, entry);
   tel->stats.frames_evicted++;
-  tel->stats.readings_evicted += victim->readings;
-  bool system = victim->frame_class == HTEL_CLASS_ALARM;
-  outbox_free(&tel->outbox, victim);
-  if (!system) return;
-  loss_returned(&tel->losses, sequence);
+  tel->stats.readings_evicted += entry->readings;
+  if (entry->frame_class != HTEL_CLASS_ALARM) return;
+  loss_returned(&tel->losses, entry->token);
   if (tel->time.known && tel->anchor_count == 0)
     pack_anchor(tel); /* it may have carried the only one */
 }
 
+/* False: it is the newcomer that must go. */
+static bool evict(htel *tel, uint8_t frame_class) {
+  outbox *o = &tel->outbox;
+  if (o->code != NULL) return o->code->evict(tel, frame_class);
+  outbox_entry *victim = outbox_victim(o, frame_class);
+  if (victim == NULL) return false;
+  pack_evicted(tel, victim);
+  outbox_free(o, victim);
+  return true;
+}
+
 /* Room for a frame, evicting what must go; NULL when it is the newcomer that must. */
 static uint8_t *make_room(htel *tel, uint8_t frame_class, uint32_t size) {
+  outbox *o = &tel->outbox;
   for (;;) { /* each round frees a frame */
-    uint8_t *out = outbox_reserve(&tel->outbox, size);
-    if (out != NULL) return out;
-    outbox_entry *victim = outbox_victim(&tel->outbox, frame_class);
-    if (victim == NULL) return NULL;
-    evict(tel, victim);
+    uint8_t *out =
+        o->code != NULL ? o->code->reserve(tel, frame_class, size) : outbox_reserve(o, size);
+    if (out != NULL || !evict(tel, frame_class)) return out;
   }
 }
 
@@ -92,20 +99,19 @@ static void model(htel *tel, frame_parts *parts, uint8_t *blocks, uint8_t *out) 
   parts->data = to;
 }
 
-/* The frame cannot stay: as if it had been evicted at once. */
-static void drop(htel *tel, const outbox_entry *entry) {
-  loss_evicted(&tel->losses, entry);
-  loss_returned(&tel->losses, entry->sequence);
-  tel->stats.frames_evicted++;
-  tel->stats.readings_evicted += entry->readings;
-}
-
-static void keep(htel *tel, const outbox_entry *entry, uint16_t anchor_count) {
-  outbox_commit(&tel->outbox, entry);
+/* False: the flash did not take it. */
+static bool keep(htel *tel, outbox_entry *entry, uint16_t anchor_count) {
+  const htel_outbox_code *code = tel->outbox.code;
+  if (code != NULL) {
+    if (code->commit(tel, entry) != 0) return false;
+  } else {
+    outbox_commit(&tel->outbox, entry);
+  }
   tel->stats.payload_bytes += entry->size;
   for (uint16_t i = anchor_count; i < tel->anchor_count; i++)
     tel->anchors[i - anchor_count] = tel->anchors[i];
   tel->anchor_count = (uint8_t)(tel->anchor_count - anchor_count);
+  return true;
 }
 
 static void pack_frame(htel *tel, uint8_t frame_class, bool with_losses) {
@@ -126,7 +132,9 @@ static void pack_frame(htel *tel, uint8_t frame_class, bool with_losses) {
 
   tel->sequence_next++;
   tel->stats.frames_closed++;
-  outbox_entry entry = {.sequence = parts.sequence,
+  outbox_entry entry = {.boot = tel->boot,
+                        .token = parts.sequence,
+                        .sequence = parts.sequence,
                         .ordinal = tel->ordinal_next[frame_class]++,
                         .readings = f->readings,
                         .tick_first = f->readings > 0 ? f->tick_first : parts.tick,
@@ -140,12 +148,9 @@ static void pack_frame(htel *tel, uint8_t frame_class, bool with_losses) {
     if (HEALTHTEL_BEST && tel->coding == HTEL_CODING_BEST) model(tel, &parts, f->blocks, out);
     bytes = frame_encode(&parts, out, size);
   }
-  if (bytes < 0) {
-    drop(tel, &entry);
-    return;
-  }
-  entry.size = (uint32_t)bytes;
-  keep(tel, &entry, parts.anchor_count);
+  entry.size = entry.kept = (uint32_t)bytes;
+  /* A frame that cannot stay is as if it had been evicted at once. */
+  if (bytes < 0 || !keep(tel, &entry, parts.anchor_count)) pack_evicted(tel, &entry);
 }
 
 void pack_class(htel *tel, uint8_t frame_class, bool with_losses) {

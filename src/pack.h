@@ -10,6 +10,10 @@
  * the outbox has no room frames are evicted, and that goes into the loss ledger. */
 void pack_class(htel *tel, uint8_t frame_class, bool with_losses);
 
+/* A frame goes without having been delivered: into the ledger with it, and what it carried for
+ * others is to be said again. The caller frees it. */
+void pack_evicted(htel *tel, const outbox_entry *entry);
+
 /* Whether anchors or loss records wait for a frame. */
 bool pack_system_waiting(const htel *tel);
 

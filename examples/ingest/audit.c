@@ -6,6 +6,8 @@
 #include <string.h>
 
 /* Boots that ended without notice, from a device's own record. */
+#define EVICTION_BOOTS_MAX 1000u /* that one record is taken for */
+
 typedef struct unclean_span {
   uint64_t first, last;
 } unclean_span;
@@ -147,7 +149,21 @@ static bool eviction_add(work *w, const htel_loss *loss) {
     w->eviction_room = room;
   }
   w->evictions[w->eviction_count++] = *loss;
-  return boot_reaches(w, loss->boot, loss->sequence_last);
+  /* A record of several boots does not say how far each of them came. */
+  return loss->boot_last > loss->boot || boot_reaches(w, loss->boot, loss->sequence_last);
+}
+
+/* A record of several boots counts for each of them, as far as that can be. */
+static bool evictions_add(work *w, const htel_loss *loss) {
+  htel_loss one = *loss;
+  bool ok = eviction_add(w, &one);
+  for (uint32_t i = 1; ok && i < EVICTION_BOOTS_MAX && loss->boot + i <= loss->boot_last; i++) {
+    one.boot = loss->boot + i;
+    one.readings = 0; /* counted with the first */
+    one.boot_last = UINT64_MAX;
+    ok = eviction_add(w, &one);
+  }
+  return ok;
 }
 
 static bool unclean_add(work *w, const htel_loss *loss) {
@@ -170,7 +186,7 @@ static bool visit_loss(void *arg, const store_loss_row *row) {
   bool ok = true;
   switch (row->loss.cause) {
     case HTEL_CAUSE_RING_FULL: w->report->lost_ring_full += row->loss.readings; break;
-    case HTEL_CAUSE_OUTBOX_FULL: ok = eviction_add(w, &row->loss); break;
+    case HTEL_CAUSE_OUTBOX_FULL: ok = evictions_add(w, &row->loss); break;
     case HTEL_CAUSE_UNCLEAN_STOP: ok = unclean_add(w, &row->loss); break;
     default: w->report->lost_other += row->loss.readings; break;
   }

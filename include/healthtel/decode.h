@@ -63,7 +63,7 @@ typedef enum htel_cause {
 
 typedef struct htel_loss {
   uint64_t boot;      /* filled in from the frame where the record has none */
-  uint64_t boot_last; /* UNCLEAN_STOP: boots `boot` to this one; 0: `boot` alone */
+  uint64_t boot_last; /* UNCLEAN_STOP, OUTBOX_FULL: boots `boot` to this one; 0: `boot` alone */
   uint64_t tick_first, tick_last;
   uint64_t readings;
   uint32_t sequence_first, sequence_last; /* OUTBOX_FULL: the range evicted */

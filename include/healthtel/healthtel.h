@@ -139,9 +139,22 @@ typedef struct htel_batch_config {
                           readings gather in it first, at a byte or two each */
 } htel_batch_config;
 
+/* The outbox on flash; an application that does not name it does not link it. */
+typedef struct htel_outbox_code htel_outbox_code;
+extern const htel_outbox_code htel_outbox_on_flash;
+
 typedef struct htel_outbox_config {
-  uint32_t bytes; /* RAM for closed frames; 0 counts as 32768; at least 2 frames */
+  uint32_t bytes; /* RAM for closed frames; 0 counts as 32768; at least 2 frames. On flash: for the
+                     entries of frames under way, 0 counts as 8192, at least 1024; what else the
+                     outbox needs comes on top */
   uint8_t when_full[HTEL_CLASS_COUNT]; /* htel_full, by class */
+  /* Frames on flash outlive resets and power cuts, and with them the boot counter, so that the
+   * port's is not used. A frame is published only once it is durable. */
+  const htel_outbox_code *code; /* &htel_outbox_on_flash, or NULL: in RAM */
+  const htel_flash *flash;      /* kept by reference until htel_close */
+  uint8_t persist_frames; /* made durable together: a sync for so many frames, 1 to 32; 0 counts as
+                             1. Alarms are made durable at once, with all before them */
+  uint32_t persist_ms;    /* or after so long, at most 3600000; 0 counts as 1000 */
 } htel_outbox_config;
 
 typedef struct htel_delivery_config {
@@ -158,7 +171,7 @@ typedef struct htel_delivery_config {
 typedef struct htel_config_fault {
   const char *field; /* "channels.rate", "device_id", ...; static text */
   uint16_t index;    /* which channel or ring, where the field is one of several */
-  const char *why;   /* what is wrong and what would be right; static text */
+  const char *why;   /* what it should be, or what is wrong; static text */
 } htel_config_fault;
 
 typedef struct htel_config {
@@ -189,13 +202,20 @@ int32_t htel_memory_needed(const htel_config *config);
  * are kept by reference; `config` itself may go. Reads the boot number from the port; does not
  * connect yet (htel_poll does). Errors: HTEL_E_CONFIG (see config->fault), HTEL_E_MEMORY (too small
  * or misaligned), HTEL_E_PORT (a function that must be there is missing), or the port's own error
- * for the boot number. */
+ * for the boot number. With the outbox on flash also HTEL_E_VERSION (a log of a layout or geometry
+ * that this library does not know) and HTEL_E_FORMAT (something else is on the flash): neither is
+ * touched; and HTEL_E_STORE (it cannot be read or written). */
 int htel_open(htel **tel, void *memory, size_t size, const htel_config *config,
               const htel_port *port);
 
 /* One bounded step: drains the rings, closes frames that are due, does what the link has to do.
  * Returns the milliseconds after which it wants to run again (0: at once; at most 1000). Calling it
- * sooner does no harm; the port's wake() tells when it is needed. */
+ * sooner does no harm; the port's wake() tells when it is needed.
+ * With the outbox on flash a step also waits for the flash: for each frame closed a few programs,
+ * a sync, and seldom up to one erase for each class; for each of at most 16 frames sent two reads
+ * of it; for each run of receipts in a block a program; a ledger of 640 bytes and a sync for each
+ * frame found damaged, evicted block, or alarm frame with loss records. docs/DELIVERY.md has
+ * figures. */
 uint32_t htel_poll(htel *tel);
 
 /* Closes the open frames and reports whether everything recorded before the first call has been
@@ -266,17 +286,18 @@ typedef struct htel_stats {
   uint32_t frames_delivered;
   uint32_t frames_quarantined; /* stored at the ingest but not understood there */
   uint32_t frames_evicted;
-  uint32_t frames_waiting;   /* in the outbox now */
-  uint32_t frames_in_flight; /* of which published and not receipted */
-  uint32_t outbox_bytes_used;
-  uint32_t outbox_bytes_max; /* most ever used */
-  uint32_t connects;         /* connections that came up */
-  uint32_t disconnects;      /* that ended without being asked to */
+  uint32_t frames_waiting;    /* in the outbox now; on flash: those of them that are under way */
+  uint32_t frames_in_flight;  /* of which published and not receipted */
+  uint32_t outbox_bytes_used; /* on flash: of blocks with frames that wait */
+  uint32_t outbox_bytes_max;  /* most ever used; on flash: of RAM, by frames under way */
+  uint32_t connects;          /* connections that came up */
+  uint32_t disconnects;       /* that ended without being asked to */
   uint32_t connect_failures;
   uint32_t receipts;
-  uint32_t messages_ignored; /* from the broker, not understood or not for this boot */
-  int32_t last_error;        /* why the link last went down or refused, HTEL_E_* or 0 */
-  uint32_t poll_ms_max;      /* longest htel_poll by the port's clock */
+  uint32_t
+      messages_ignored; /* from the broker, not understood or (outbox in RAM) not for this boot */
+  int32_t last_error;   /* why the link last went down or refused, HTEL_E_* or 0 */
+  uint32_t poll_ms_max; /* longest htel_poll by the port's clock */
   uint64_t boot;
   bool connected;
 } htel_stats;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* port.h - what a platform provides: a clock, random bytes, a boot number, a link.
+/* port.h - what a platform provides: a clock, random bytes, a boot number, a link, flash.
  *
  * A port is one struct of functions with a context. The core calls them from the thread that calls
  * htel_poll, unless a line says otherwise. None may block for longer than the platform can do
@@ -76,6 +76,41 @@ typedef struct htel_link {
   /* Begins an orderly end (MQTT DISCONNECT, TLS close); DOWN with error 0 follows. */
   void (*close)(void *ctx);
 } htel_link;
+
+/* ---- Flash: where the outbox lies when it is to survive a power cut --------------------- */
+
+/* Raw NOR-like flash, or a file that behaves like it. The outbox owns all of it and writes nothing
+ * twice: a unit of program_bytes is programmed once and not again before its block is erased, so
+ * that flash with ECC may be used. An erased byte reads 0xFF.
+ *
+ * What is asked of it when the power fails:
+ *   - what was programmed or erased before sync() returned 0 is there afterwards;
+ *   - of what came later, each operation may have happened, not happened, or happened in part (any
+ *     bits), in any order, and nothing else has changed.
+ * No operation is called from an interrupt, none while another is under way. Each returns 0 or a
+ * negative HTEL_E_*. A failing program() or erase() costs the block: what is readable in it is
+ * still delivered, then it is retired. A failing read(), as where the part's own ECC gives up, is
+ * tried again a few times: then that frame is lost, and told of. A failing sync() is tried again
+ * with the next frame or after persist_ms. htel_poll says how many operations it may take. */
+typedef struct htel_flash {
+  void *ctx;
+  uint32_t block_bytes;   /* what one erase clears: a power of two, 4096 to 65536 */
+  uint32_t block_count;   /* 4 to 4096; 16 KiB to 16 MiB in all */
+  uint32_t program_bytes; /* what one program writes at least: a power of two, 1 to 16 */
+  /* `size` bytes from `address`, any alignment, within one block. 0, or HTEL_E_STORE where they
+   * cannot be read, as when the flash's own code finds more wrong bits than it can set right: never
+   * wrong bytes and 0 where the part knows better. It is asked three times; then the frames that
+   * touch these bytes are lost, and a block whose first 32 bytes cannot be read is
+   * erased. */
+  int (*read)(void *ctx, uint32_t address, uint8_t *buf, size_t size);
+  /* `address` and `size` are multiples of program_bytes, within one block, erased since they were
+   * last programmed. `buf` may have any alignment. */
+  int (*program)(void *ctx, uint32_t address, const uint8_t *buf, size_t size);
+  int (*erase)(void *ctx, uint32_t block);
+  /* Returns 0 once all that was programmed and erased before is on the medium (where program() and
+   * erase() themselves wait for it: at once). */
+  int (*sync)(void *ctx);
+} htel_flash;
 
 /* ---- Port ---------------------------------------------------------------------------- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client_fixture.h - one client in the fake world, for tests of the client as a whole. */
+/* client_fixture.h - one client in the fake world, for tests of the client as a whole. With
+ * OUTBOX_ON_FLASH the same tests run over a simulated flash of 1 MB. */
 #ifndef HTEL_TESTS_UNIT_CLIENT_FIXTURE_H
 #define HTEL_TESTS_UNIT_CLIENT_FIXTURE_H
 
@@ -10,6 +11,9 @@
 
 #include <cmocka.h>
 
+#ifdef OUTBOX_ON_FLASH
+#include "../crash/flash_sim.h"
+#endif
 #include "fake.h"
 
 enum { PULSE, ECG, ALARM, CHANNELS };
@@ -41,6 +45,25 @@ static inline int set_up(void **state) {
   return 0;
 }
 
+/* Tests of what the outbox in RAM has for itself: its size, and the port's boot counter. */
+#ifdef OUTBOX_ON_FLASH
+static flash_sim flash;
+#define IN_RAM_ONLY() skip()
+#else
+#define IN_RAM_ONLY() (void)0
+#endif
+
+static inline void put_on_flash(void) {
+#ifdef OUTBOX_ON_FLASH
+  static const flash_geometry part = {"1 MB", 16384, 64, 4};
+  flash_sim_free(&flash);
+  flash_sim_init(&flash, &part, 1);
+  it.config.outbox.code = &htel_outbox_on_flash;
+  it.config.outbox.flash = &flash.port;
+  if (it.config.outbox.bytes < 1024) it.config.outbox.bytes = 8192;
+#endif
+}
+
 static inline int tear_down(void **state) {
   (void)state;
   fake_free(&it.world);
@@ -48,6 +71,7 @@ static inline int tear_down(void **state) {
 }
 
 static inline void open_it(void) {
+  put_on_flash();
   assert_int_equal(htel_open(&it.tel, it.memory, sizeof it.memory, &it.config, &it.world.port), 0);
 }
 

@@ -24,6 +24,7 @@ typedef struct fake_series {
 } fake_series;
 
 typedef struct fake_frame {
+  uint64_t boot;
   uint32_t sequence, readings;
   uint8_t frame_class;
 } fake_frame;
@@ -51,6 +52,7 @@ typedef struct fake {
   uint32_t pause_ms;     /* told in receipts */
   bool quarantine;       /* all frames are put aside */
   bool server_time;      /* receipts carry utc_ms */
+  bool reads_may_fail;   /* of messages that are published */
   /* the link */
   htel_link link;
   htel_port port;
@@ -99,6 +101,9 @@ void fake_run(fake *f, htel *tel, uint32_t ms);
 /* Puts a message from the broker in front of the client. */
 void fake_inject(fake *f, const uint8_t *bytes, size_t size);
 const fake_frame *fake_find(const fake *f, uint32_t sequence);
+const fake_frame *fake_find_of(const fake *f, uint64_t boot, uint32_t sequence);
+/* The device is reset: the link and what was under way are gone. */
+void fake_reset(fake *f);
 
 /* What the loss records add up to, as docs/FORMAT.md says an ingest reads them. */
 typedef struct fake_lost {

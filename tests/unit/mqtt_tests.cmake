@@ -6,8 +6,10 @@ foreach(name packet session ends faults hostile cuts)
 endforeach()
 
 # The core's promise test, with ports/mqtt between the core and its fake world.
-add_executable(test_mqtt_promise test_promise.c mqtt_promise.c mqtt_far.c fake.c)
-target_include_directories(test_mqtt_promise PRIVATE ${PROJECT_SOURCE_DIR}/src
+add_executable(test_mqtt_promise test_promise.c mqtt_promise.c mqtt_far.c fake.c
+  ../crash/flash_sim.c)
+target_include_directories(test_mqtt_promise
+  PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src
   ${HEALTHTEL_GENERATED})
 target_link_libraries(test_mqtt_promise PRIVATE healthtel healthtel_mqtt healthtel_flags
   PkgConfig::CMOCKA)

@@ -259,6 +259,7 @@ static void test_flush_says_when_time_is_up(void **state) {
 
 static void test_close_delivers_says_goodbye_and_ends_the_boot(void **state) {
   (void)state;
+  IN_RAM_ONLY();
   open_it();
   htel_record(it.tel, PULSE, 1);
   assert_int_equal(close_it(5000), 0);
@@ -282,6 +283,7 @@ static void test_close_without_a_network_leaves_the_boot_unclean(void **state) {
 
 static void test_close_delivers_what_came_during_a_flush(void **state) {
   (void)state;
+  IN_RAM_ONLY();
   open_it();
   htel_record(it.tel, PULSE, 1);
   assert_int_equal(htel_flush(it.tel, 5000), HTEL_E_AGAIN);
@@ -404,6 +406,7 @@ static void test_anchor_put_aside_is_said_again_but_ever_more_seldom(void **stat
 
 static void test_unclean_stops_are_reported_by_the_next_boot(void **state) {
   (void)state;
+  IN_RAM_ONLY();
   it.world.boot = (htel_boot){.number = 9, .unclean = true, .unclean_first = 6};
   open_it();
   run_ms(5000);

@@ -90,16 +90,16 @@ static void test_channels(void **state) {
   setup s;
   standard(&s);
   s.channels[0].rate.num = 0;
-  refused(&s, "channels.rate", 0, "needs its sample rate");
+  refused(&s, "channels.rate", 0, "needs its rate in Hz");
   standard(&s);
   s.channels[2] = (htel_channel){.code = 1, .kind = HTEL_ALARM, .rate = {1, 1}};
-  refused(&s, "channels.rate", 2, "alarms have no rate");
+  refused(&s, "channels.rate", 2, "0 for alarms");
   standard(&s);
   s.channels[2].rate.num = 1000001; /* a numeric may have one */
   refused(&s, "channels.rate", 2, "1,000,000");
   standard(&s);
   s.channels[3].code = s.channels[1].code;
-  refused(&s, "channels.index", 3, "same code and index");
+  refused(&s, "channels.index", 3, "earlier channel");
   s.channels[3].index = 1;
   assert_true(htel_memory_needed(&s.config) > 0);
   standard(&s);
@@ -129,7 +129,7 @@ static void test_ring_too_small_for_its_block(void **state) {
   setup s;
   standard(&s);
   s.channels[0].block_max = 300;
-  refused(&s, "ring_bytes", 0, "too small for its channels");
+  refused(&s, "ring_bytes", 0, "must hold two blocks");
   s.config.ring_bytes[0] = 4096;
   assert_true(htel_memory_needed(&s.config) > 0);
   s.config.ring_bytes[0] = 3000;

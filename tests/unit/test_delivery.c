@@ -52,6 +52,7 @@ static void test_frames_in_flight_are_sent_again_after_a_cut(void **state) {
 
 static void test_receipts_of_others_and_garbage_are_ignored(void **state) {
   (void)state;
+  IN_RAM_ONLY();
   open_it();
   it.world.no_receipts = true;
   run_ms(2000);
@@ -252,6 +253,7 @@ static void test_a_link_still_being_taken_down_is_not_hammered(void **state) {
 
 static void test_eviction_spares_frames_that_a_link_is_at(void **state) {
   (void)state;
+  IN_RAM_ONLY();
   it.world.no_receipts = true;
   it.world.no_acks = true;
   it.config.outbox.bytes = 8192;

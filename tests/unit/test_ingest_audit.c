@@ -280,9 +280,38 @@ static void test_widest_range_costs_no_time(void **state) {
   fixture_close(f);
 }
 
+/* An outbox on flash has joined what it evicted of boots 7 and 8. */
+static void test_a_record_of_several_boots_covers_each(void **state) {
+  (void)state;
+  fixture *f = begin();
+  store_range(f, 1, 3, 0);
+  store_range(f, 6, 10, 0); /* 4 and 5 of boot 7 are missing */
+  fixture_frame(f, DEV, &(frame_spec){.boot = 8, .sequence = 2, .tick = 2}); /* and 1 of boot 8 */
+  fixture_frame(f, DEV, &(frame_spec){.boot = 8, .sequence = 6, .tick = 6}); /* and 3 to 5 */
+  htel_loss loss = {.id = 1,
+                    .cause = HTEL_CAUSE_OUTBOX_FULL,
+                    .boot = 7,
+                    .boot_last = 8,
+                    .frame_class = HTEL_CLASS_NUMERIC,
+                    .sequence_first = 3,
+                    .sequence_last = 5,
+                    .frames = 5,
+                    .readings = 50,
+                    .at_most = true};
+  store_losses(f, 9, 1, &loss, 1);
+  audit_report r = audit(f);
+  assert_int_equal(r.hole_count, 1);
+  assert_hole(&r.holes, 0, 1, 1);
+  assert_int_equal(r.lost_outbox_full, 50);
+  assert_true(r.lost_outbox_at_most);
+  audit_free(&r);
+  fixture_close(f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_nothing_missing_is_clean),
+      cmocka_unit_test(test_a_record_of_several_boots_covers_each),
       cmocka_unit_test(test_holes_are_found_from_one_to_the_highest),
       cmocka_unit_test(test_quarantined_numbers_are_no_holes_but_alerts),
       cmocka_unit_test(test_conflict_counts_once_and_the_number_stays_stored),

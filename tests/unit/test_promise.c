@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../crash/flash_sim.h"
 #include "fake.h"
 #include "model.h"
 #include "zip.h"
@@ -32,6 +33,7 @@ typedef struct run {
   htel *tel;
   void *memory;
   htel_config config;
+  flash_sim flash;
   fake_series said[CHANNELS]; /* accepted, in order */
   uint64_t refused[CHANNELS];
   uint64_t samples[CHANNELS]; /* offered, of waveforms */
@@ -146,7 +148,25 @@ static uint8_t coding_choose(fake *w) {
   return some[fake_random(w) % count];
 }
 
-static void begin(run *r, uint64_t seed) {
+/* The same outbox on flash: from 16 KB to 1 MB, frames made durable one by one or in groups. */
+static void put_on_flash(run *r, uint64_t seed) {
+  static const flash_geometry parts[] = {{"16 KB", 4096, 4, 1},
+                                         {"64 KB", 8192, 8, 4},
+                                         {"256 KB", 16384, 16, 16},
+                                         {"1 MB", 65536, 16, 8}};
+  fake *w = &r->world;
+  const flash_geometry *part = &parts[fake_random(w) % 4u];
+  flash_sim_init(&r->flash, part, seed);
+  r->config.outbox.code = &htel_outbox_on_flash;
+  r->config.outbox.flash = &r->flash.port;
+  r->config.outbox.bytes = fake_random(w) % 2u * 2048u;
+  r->config.outbox.persist_frames = (uint8_t)(fake_random(w) % 3u * 8u);
+  if (part->block_bytes == 4096u && r->config.batch.bytes_max > 2048u)
+    r->config.batch.bytes_max = 2048;
+  w->boot.unclean = false; /* the store knows */
+}
+
+static void begin(run *r, uint64_t seed, bool on_flash) {
   memset(r, 0, sizeof *r);
   fake_init(&r->world, seed);
   fake *w = &r->world;
@@ -169,6 +189,7 @@ static void begin(run *r, uint64_t seed) {
     r->config.outbox.when_full[fake_random(w) % 3u] = HTEL_REFUSE_NEWEST;
   while (r->config.outbox.bytes < 2u * outbox_bytes_for(r->config.batch.bytes_max))
     r->config.outbox.bytes *= 2u;
+  if (on_flash) put_on_flash(r, seed);
   htel_config_fault fault = {0};
   r->config.fault = &fault;
   int32_t needed = htel_memory_needed(&r->config);
@@ -183,6 +204,7 @@ static void finish(run *r) {
   fake_free(&r->world);
   for (unsigned c = 0; c < CHANNELS; c++) free(r->said[c].readings);
   free(r->memory);
+  if (r->config.outbox.code != NULL) flash_sim_free(&r->flash);
 }
 
 static int by_tick(const void *a, const void *b) {
@@ -237,9 +259,9 @@ static void judge(const run *r, uint64_t seed) {
 
 static uint64_t readings, lost_readings;
 
-static void play(uint64_t seed) {
+static void play(uint64_t seed, bool on_flash) {
   static run r;
-  begin(&r, seed);
+  begin(&r, seed, on_flash);
   fake *w = &r.world;
   for (unsigned step = 0; step < 400; step++) {
     record_some(&r);
@@ -267,7 +289,8 @@ static void play(uint64_t seed) {
   for (unsigned i = 0; i < 1000 && (rc = htel_close(r.tel, 60000)) == HTEL_E_AGAIN; i++)
     fake_run(w, r.tel, 20);
   assert_int_equal(rc, 0);
-  assert_true(w->boot_ended);
+  assert_true(w->boot_ended || on_flash);
+  if (on_flash) assert_string_equal(r.flash.violation, "");
   assert_true(w->offline_said);
   htel_stats stats;
   htel_stats_get(r.tel, &stats);
@@ -276,21 +299,32 @@ static void play(uint64_t seed) {
   finish(&r);
 }
 
-static void test_every_reading_is_stored_once_or_counted_as_lost(void **state) {
-  (void)state;
+static void play_all(bool on_flash) {
+  readings = lost_readings = 0;
   const char *seeds = getenv("HEALTHTEL_SEEDS");
   const char *first = getenv("HEALTHTEL_SEED");
   uint64_t from = first != NULL ? strtoull(first, NULL, 10) : 1;
   uint64_t count = seeds != NULL ? strtoull(seeds, NULL, 10) : 300;
-  for (uint64_t seed = from; seed < from + count; seed++) play(seed);
+  for (uint64_t seed = from; seed < from + count; seed++) play(seed, on_flash);
   print_message("%llu seeds: %llu readings, of which %llu refused or evicted, all accounted for\n",
                 (unsigned long long)count, (unsigned long long)readings,
                 (unsigned long long)lost_readings);
   assert_true(first != NULL || lost_readings > 0);
 }
 
+static void test_every_reading_is_stored_once_or_counted_as_lost(void **state) {
+  (void)state;
+  play_all(false);
+}
+
+static void test_the_same_with_the_outbox_on_flash(void **state) {
+  (void)state;
+  play_all(true);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_every_reading_is_stored_once_or_counted_as_lost)};
+      cmocka_unit_test(test_every_reading_is_stored_once_or_counted_as_lost),
+      cmocka_unit_test(test_the_same_with_the_outbox_on_flash)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

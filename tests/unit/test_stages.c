@@ -156,8 +156,12 @@ static void put(outbox *o, uint32_t sequence, uint8_t frame_class, uint32_t size
   uint8_t *to = outbox_reserve(o, size);
   assert_non_null(to);
   memset(to, (int)sequence, size);
-  outbox_entry e = {
-      .sequence = sequence, .size = size, .frame_class = frame_class, .state = OUTBOX_WAITING};
+  outbox_entry e = {.token = sequence,
+                    .sequence = sequence,
+                    .kept = size,
+                    .size = size,
+                    .frame_class = frame_class,
+                    .state = OUTBOX_WAITING};
   outbox_commit(o, &e);
 }
 
