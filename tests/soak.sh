@@ -7,6 +7,7 @@
 #   promise   the client against random faults for --seeds seeds (20,000)
 #   kills     two devices, one over each link, a broker and an ingest on loopback; broker and
 #             ingest are each killed --kills times (100)
+#   store_kills  htel-monitor --store killed --store-kills times (200), started again each time
 #   cluster   two devices and an ingest over three RabbitMQ nodes, of which one after another is
 #             killed, --node-kills times (9)
 #   netem     two devices, one over each link, behind a network that is bad in changing ways, for
@@ -22,13 +23,13 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 root=$PWD
 
-parts=(ring promise kills cluster netem)
-seeds=20000 kills=100 node_kills=9 records=100000000 netem_minutes=60 only=() json=false
+parts=(ring promise kills store_kills cluster netem)
+seeds=20000 kills=100 store_kills=200 node_kills=9 records=100000000 netem_minutes=60 only=() json=false
 usage() { sed -n '/^# soak.sh/,/^set/ { /^#/ s/^# \{0,1\}//p }' tests/soak.sh; }
 refuse() { echo "soak: $* (--help tells the options)" >&2; exit 2; }
 while [ $# -gt 0 ]; do
   case $1 in
-    --seeds | --kills | --node-kills | --records | --netem-minutes)
+    --seeds | --kills | --store-kills | --node-kills | --records | --netem-minutes)
       [[ ${2:-} =~ ^[1-9][0-9]{0,11}$ ]] || refuse "$1 wants a number above 0"
       name=${1#--}
       printf -v "${name//-/_}" %s "$2"
@@ -85,7 +86,7 @@ build() { # build PRESET
 }
 
 bash examples/install.sh test || exit 1
-! { wanted promise || wanted kills || wanted cluster || wanted netem; } || build release
+! { wanted promise || wanted kills || wanted store_kills || wanted cluster || wanted netem; } || build release
 ! wanted ring || build tsan
 
 # The thread sanitizer wants its memory where it left it.
@@ -95,6 +96,8 @@ setarch "$(uname -m)" -R true 2>/dev/null && steady=(setarch "$(uname -m)" -R)
 part ring "${steady[@]}" env HEALTHTEL_RING_RECORDS="$records" build-tsan/test_ring
 part promise env HEALTHTEL_SEEDS="$seeds" build/test_promise
 part kills env build="$root/build" HEALTHTEL_KILLS="$kills" bash tests/interop/test_kills.sh
+part store_kills env build="$root/build" HEALTHTEL_KILLS="$store_kills" \
+  bash tests/interop/test_store_kills.sh
 part cluster env build="$root/build" HEALTHTEL_KILLS="$node_kills" \
   bash tests/interop/test_cluster.sh
 part netem env build="$root/build" HEALTHTEL_NETEM_MINUTES="$netem_minutes" \

@@ -174,10 +174,21 @@ static const htel_link *link_open(monitor *m) {
   return outage_link(&m->outage);
 }
 
+static int store_open(monitor *m) {
+  const options *o = &m->options;
+  if (!o->store) return 0;
+  if (htel_posix_flash_open(&m->store, o->store, o->store_bytes, 0, 0) != 0)
+    return complain(o->store, m->store.why);
+  m->store_open = true;
+  return 0;
+}
+
 static int port_open(monitor *m) {
-  int rc = htel_posix_open(&m->posix, m->options.boot_file);
+  const char *boot_file = m->options.store ? NULL : m->options.boot_file; /* it has its own */
+  int rc = htel_posix_open(&m->posix, boot_file);
   if (rc != 0) return complain(m->options.boot_file, htel_strerror(rc));
   m->posix_open = true;
+  if (store_open(m) != 0) return -1;
   const htel_link *link = link_open(m);
   if (!link) return -1;
   m->port = htel_posix_port(&m->posix, link);
@@ -203,6 +214,18 @@ static uint32_t frame_ms(const monitor *m) {
   return ms < FRAME_MS_MAX ? (uint32_t)ms : FRAME_MS_MAX;
 }
 
+static void open_complain(const monitor *m, int rc) {
+  const options *o = &m->options;
+  if (o->store && rc == HTEL_E_FORMAT)
+    complain(o->store, "is neither a store nor erased throughout: it stays as it is");
+  else if (o->store && rc == HTEL_E_VERSION)
+    complain(o->store, "is a store of another layout or other block sizes: it stays as it is");
+  else if (o->store && m->store.why[0])
+    complain(o->store, m->store.why);
+  else
+    complain("the client cannot be opened", htel_strerror(rc));
+}
+
 static int client_open(monitor *m) {
   const options *o = &m->options;
   htel_config_fault fault = {0};
@@ -224,6 +247,12 @@ static int client_open(monitor *m) {
                                      .backoff_max_ms = o->backoff_max_ms,
                                      .receipt_wait_ms = o->receipt_wait_ms},
                         .fault = &fault};
+  if (o->store) {
+    config.outbox.code = &htel_outbox_on_flash;
+    config.outbox.flash = &m->store.flash;
+    config.outbox.persist_frames = (uint8_t)o->persist_frames;
+    config.outbox.persist_ms = o->persist_ms;
+  }
   int32_t needed = htel_memory_needed(&config);
   int rc = needed < 0 ? needed : 0;
   if (rc == 0) {
@@ -235,7 +264,7 @@ static int client_open(monitor *m) {
     fprintf(stderr, "htel-monitor: the configuration is refused: %s (%u): %s\n", fault.field,
             fault.index, fault.why);
   else if (rc != 0)
-    complain("the client cannot be opened", htel_strerror(rc));
+    open_complain(m, rc);
   return rc == 0 ? 0 : -1;
 }
 
@@ -276,6 +305,7 @@ static void take_down(monitor *m) {
   free(m->memory);
   htel_paho_free(m->paho);
   htel_dial_free(m->dial);
+  if (m->store_open) htel_posix_flash_close(&m->store);
   if (m->posix_open) htel_posix_close(&m->posix);
   for (unsigned i = 0; i < m->track_count; i++) track_close(&m->tracks[i]);
 }
@@ -290,6 +320,7 @@ static int run(monitor *m) {
   int played = play(m);
   int closed = play_close(m);
   int told = report_end(m, closed);
+  if (m->store_open && m->store.failed) complain(m->options.store, m->store.why);
   if (m->options.out && capture_close(&m->capture) != 0)
     return complain(m->options.out, strerror(errno));
   return played == 0 && closed == 0 && told == 0 ? 0 : -1;

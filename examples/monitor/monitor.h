@@ -28,6 +28,8 @@ typedef struct monitor {
   /* Delivery. */
   htel_posix posix;
   bool posix_open;
+  htel_posix_flash store;
+  bool store_open;
   htel_paho *paho;
   htel_dial *dial; /* with --link mqtt: the way to the broker, and the link itself */
   htel_mqtt mqtt;

@@ -35,6 +35,9 @@ enum {
   OPT_ALPN,
   OPT_CLOCK_FLOOR,
   OPT_BOOT_FILE,
+  OPT_STORE,
+  OPT_STORE_BYTES,
+  OPT_PERSIST,
   OPT_REPLAY,
   OPT_SPEED,
   OPT_REPEAT,
@@ -68,7 +71,8 @@ static const struct argp_option table[] = {
     {"device", OPT_DEVICE, "ID", 0, "Opaque id of the device: 1 to 36 of A-Z a-z 0-9 _ -", 1},
     {"session", OPT_SESSION, "N", 0, "Opaque id of the patient's session (0: none)", 1},
     {"boot-file", OPT_BOOT_FILE, "FILE", 0,
-     "Where the boot number is kept; without it boots have random numbers", 1},
+     "Where the boot number is kept; without it, and without --store, boots have random numbers",
+     1},
 
     {NULL, 0, NULL, 0, "Where to:", 2},
     {"broker", OPT_BROKER, "HOST:PORT", 0, "MQTT broker, by the name in its certificate", 2},
@@ -110,8 +114,21 @@ static const struct argp_option table[] = {
      "Seconds of signal in a frame at most (default 10; 10 rows of slow recordings that are "
      "played faster than they are)",
      4},
-    {"frame-bytes", OPT_FRAME_BYTES, "N", 0, "Bytes of a frame at most (default 4096)", 4},
-    {"outbox-bytes", OPT_OUTBOX_BYTES, "N", 0, "Memory for frames that wait (default 1048576)", 4},
+    {"frame-bytes", OPT_FRAME_BYTES, "N", 0,
+     "Bytes of a frame at most (default 4096; with --store 2048)", 4},
+    {"outbox-bytes", OPT_OUTBOX_BYTES, "N", 0,
+     "Memory for frames that wait (default 1048576; with --store 8192, for those under way)", 4},
+    {"store", OPT_STORE, "FILE", 0,
+     "Keep frames that wait, and the boot number, in this file, made when missing: they survive "
+     "SIGKILL and power cuts; htel-cat --store shows what is in it",
+     4},
+    {"store-bytes", OPT_STORE_BYTES, "N", 0,
+     "Size of that file, 16384 to 16777216 in whole 4096 (default: as it is; a new one 1048576)",
+     4},
+    {"persist", OPT_PERSIST, "N:MS", 0,
+     "Make N frames durable with one sync, 1 to 32, but wait no longer than MS (default 1:1000); "
+     "alarms are at once",
+     4},
     {"ring-bytes", OPT_RING_BYTES, "N", 0,
      "Memory for readings not yet in a frame, a power of two (default 65536)", 4},
     {"rate", OPT_RATE, "N:BACKLOG", 0,
@@ -221,6 +238,11 @@ static void replay_add(struct argp_state *state, options *o, const char *path) {
   o->replays[o->replay_count++] = path;
 }
 
+static void persist_parse(struct argp_state *state, options *o, const char *text) {
+  pair_parse(state, "persist", text, 1, 60000, &o->persist_frames, &o->persist_ms);
+  if (o->persist_frames > 32) argp_error(state, "--persist must begin with 1 to 32 frames");
+}
+
 static void outage_add(struct argp_state *state, options *o, const char *text) {
   if (o->outage_count == OPTIONS_OUTAGES_MAX)
     argp_error(state, "--outage may be given %u times at most", OPTIONS_OUTAGES_MAX);
@@ -242,8 +264,10 @@ static void whole_check(struct argp_state *state, const options *o) {
     argp_error(state, "--speed max without --replay needs --duration");
   if (o->speed == 0 && o->threads)
     argp_error(state, "--threads needs a speed: only the loop can wait for room");
-  if (o->speed == 0 && o->outbox_bytes / 8 < o->frame_bytes)
+  if (o->speed == 0 && !o->store && o->outbox_bytes / 8 < o->frame_bytes)
     argp_error(state, "--speed max needs an --outbox-bytes of at least 8 frames");
+  if (!o->store && (o->store_bytes || o->persist_frames))
+    argp_error(state, "--store-bytes and --persist need --store");
   if (o->backoff_base_ms > o->backoff_max_ms)
     argp_error(state, "--backoff must not begin above its end");
 }
@@ -254,6 +278,12 @@ static error_t option_parse(int key, char *text, struct argp_state *state) {
     case OPT_DEVICE: o->device = text; break;
     case OPT_SESSION: o->session = number_parse(state, "session", text, 0, UINT64_MAX); break;
     case OPT_BOOT_FILE: o->boot_file = text; break;
+    case OPT_STORE: o->store = text; break;
+    case OPT_STORE_BYTES:
+      o->store_bytes = number32(state, "store-bytes", text, 16384, 1u << 24);
+      if (o->store_bytes % 4096 != 0) argp_error(state, "--store-bytes must be a multiple of 4096");
+      break;
+    case OPT_PERSIST: persist_parse(state, o, text); break;
     case OPT_BROKER: broker_parse(state, o, text); break;
     case OPT_LINK: o->link = choice_parse(state, "link", text, "paho|mqtt"); break;
     case OPT_CA: o->ca = text; break;
@@ -299,7 +329,11 @@ static error_t option_parse(int key, char *text, struct argp_state *state) {
     case OPT_PROGRESS: o->progress = true; break;
     case 'q': o->quiet = true; break;
     case ARGP_KEY_ARG: argp_error(state, "'%s' is not an option", text); break;
-    case ARGP_KEY_END: whole_check(state, o); break;
+    case ARGP_KEY_END:
+      if (!o->store && o->outbox_bytes == 0) o->outbox_bytes = 1u << 20;
+      if (o->frame_bytes == 0) o->frame_bytes = o->store ? 2048 : 4096;
+      whole_check(state, o);
+      break;
     default: return ARGP_ERR_UNKNOWN;
   }
   return 0;
@@ -310,8 +344,6 @@ void options_parse(options *o, int argc, char **argv) {
   *o = (options){.speed = 1,
                  .repeat = 1,
                  .seed = 1,
-                 .frame_bytes = 4096,
-                 .outbox_bytes = 1u << 20,
                  .ring_bytes = 1u << 16,
                  .rate_per_s = 50,
                  .backlog_per_s = 20,

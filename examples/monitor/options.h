@@ -32,6 +32,7 @@ typedef struct options {
   const char *ca, *cert, *key, *crl, *alpn;
   int64_t utc_floor_ms; /* what time it is at least, while the clock is not set; 0: wait for it */
   const char *boot_file;
+  const char *store; /* the outbox lies in this file; NULL: in memory */
   /* What. */
   const char *replays[OPTIONS_REPLAYS_MAX];
   unsigned replay_count;
@@ -45,7 +46,10 @@ typedef struct options {
   /* How. */
   uint8_t delivery, coding; /* htel_delivery, htel_coding */
   uint32_t frame_s;         /* 0: as suits the tracks */
-  uint32_t frame_bytes, outbox_bytes, ring_bytes;
+  uint32_t frame_bytes, ring_bytes;
+  uint32_t outbox_bytes; /* 0: as suits where it lies */
+  uint32_t store_bytes;  /* 0: as the file is */
+  uint32_t persist_frames, persist_ms;
   uint32_t rate_per_s, backlog_per_s; /* frames */
   uint32_t keep_alive_s, backoff_base_ms, backoff_max_ms, receipt_wait_ms, connect_timeout_s;
   options_outage outages[OPTIONS_OUTAGES_MAX];

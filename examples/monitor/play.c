@@ -49,6 +49,12 @@ static uint32_t poll_once(monitor *m) {
   return wait_ms;
 }
 
+/* What may wait. Of a store some blocks are always being emptied, and receipts need room too. */
+static uint32_t outbox_room(const monitor *m) {
+  const htel_flash *flash = &m->store.flash;
+  return m->store_open ? flash->block_bytes / 4 * 3 * flash->block_count : m->options.outbox_bytes;
+}
+
 /* Whether the outbox takes all frames that may be closed before the next look: the open ones, the
  * columns of each channel, and what the ring holds, which is coded to less than twice its size. */
 static bool room(const monitor *m) {
@@ -57,8 +63,8 @@ static bool room(const monitor *m) {
   uint32_t to_come = OPEN_FRAMES * (m->options.frame_bytes + ENTRY_BYTES);
   to_come += m->channel_count * COLUMN_BYTES;
   to_come += 2 * (m->players[0].ring_bytes + player_step_bytes(&m->players[0]));
-  if (m->players[0].ring_bytes == 0 && used == 0) return true; /* there will never be more */
-  return used < m->options.outbox_bytes && m->options.outbox_bytes - used >= to_come;
+  if (m->players[0].ring_bytes == 0 && m->stats.frames_waiting == 0) return true; /* all there is */
+  return used < outbox_room(m) && outbox_room(m) - used >= to_come;
 }
 
 /* Records what is due. 1: nothing more is due now; 0: something may be, after a poll; -1. */

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "posix_boot.h"
+#include "posix_file.h"
 
 static int64_t clock_ms(clockid_t clock) {
   struct timespec now;
@@ -120,7 +121,7 @@ int htel_posix_open(htel_posix *posix, const char *boot_file) {
       return HTEL_E_ARGUMENT;
     }
     memcpy(posix->boot_file, boot_file, chars);
-    posix->lock_fd = boot_lock(boot_file);
+    posix->lock_fd = file_lock(boot_file);
     if (posix->lock_fd < 0) {
       return HTEL_E_STORE;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* htel_posix.h - what Linux gives the core: a clock, random bytes, a durable boot number, a
- * wake-up, and a thread that polls.
+ * wake-up, a file in the place of flash, and a thread that polls.
  *
  *     htel_posix posix;
  *     htel_posix_open(&posix, "/var/lib/monitor/boot");
@@ -96,6 +96,59 @@ void htel_posix_wait(htel_posix *posix, uint32_t ms);
 /* The next wait, and that one only, also ends when `fd` has one of poll()'s `events`, or an error.
  * For links that work in the polling thread itself; call it in that thread. */
 void htel_posix_watch(htel_posix *posix, int fd, short events);
+
+/* ---- A file in the place of flash ---------------------------------------------------- */
+
+/* Where the outbox lies when it is to outlive the process and the machine's power:
+ *
+ *     htel_posix_flash store;
+ *     htel_posix_flash_open(&store, "/var/lib/monitor/store", 0, 0, 0);
+ *     config.outbox.code = &htel_outbox_on_flash;
+ *     config.outbox.flash = &store.flash;
+ *     ...                                                 htel_open to htel_close
+ *     htel_posix_flash_close(&store);
+ *
+ * With it no boot file is needed: the boot counter lies in the store.
+ *
+ * What is programmed or erased is durable once sync() has returned 0: it is fdatasync(). The file
+ * has its full size from the beginning, so that a full disk shows when it is made and not later.
+ * It is the application's readings, so nobody but its owner may read it (mode 0600), and it
+ * belongs to one process: a lock on `<path>.lock` and one on the file itself are held while it is
+ * open, and are given up by the kernel when the process dies.
+ *
+ * Once a write or a sync has failed, all that follow fail too until the file is opened anew: the
+ * kernel may have dropped what it could not write, so that no later sync would tell the truth. */
+#define HTEL_POSIX_FLASH_BYTES 1048576u /* of a new file, unless told otherwise */
+#define HTEL_POSIX_FLASH_BLOCK_BYTES 4096u
+#define HTEL_POSIX_FLASH_WHY_BYTES 160u
+
+/* The caller's; `flash` is for htel_config.outbox.flash, the rest for the functions below. Must
+ * not move while open. */
+typedef struct htel_posix_flash {
+  htel_flash flash;
+  int fd;
+  int lock_fd;
+  bool failed;                          /* nothing more is written */
+  char why[HTEL_POSIX_FLASH_WHY_BYTES]; /* what went wrong first, in words; "" while nothing has */
+} htel_posix_flash;
+
+/* Opens the file, or makes one that is erased throughout; a power cut meanwhile leaves the whole
+ * file or none. Its bytes are never cut off, nor added to.
+ *   bytes          of the whole file: 16 KiB to 16 MiB, whole blocks; 0: as large as it is, or
+ *                  HTEL_POSIX_FLASH_BYTES for a new one
+ *   block_bytes    4096 to 65536, a power of two; 0 counts as HTEL_POSIX_FLASH_BLOCK_BYTES
+ *   program_bytes  1 to 16, a power of two; 0 counts as 1
+ * The last two must be as they were when the file was made: another geometry, and bytes that are
+ * no log, are refused by htel_open (HTEL_E_VERSION, HTEL_E_FORMAT) and stay as they are.
+ * HTEL_E_ARGUMENT: a size out of range, a path that is empty or longer than
+ * HTEL_POSIX_PATH_CHARS_MAX. HTEL_E_STORE: another process has it open, it is of another size, no
+ * regular file, or the system refuses something: `why` says what. */
+int htel_posix_flash_open(htel_posix_flash *self, const char *path, uint32_t bytes,
+                          uint32_t block_bytes, uint32_t program_bytes);
+
+/* After htel_close; `why` stays. Also after an open that failed. What was not synced is left to the
+ * kernel: it is not lost unless the power is. */
+void htel_posix_flash_close(htel_posix_flash *self);
 
 /* ---- A thread that polls ----------------------------------------------------------- */
 

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* posix_boot.c - the boot file. See posix_boot.h.
- *
- * The lock is on a file of its own, since the boot file itself is replaced and a lock stays with
- * the old one. The lock file is never removed: removing it would let two processes hold
- * locks on two files of one name. */
+/* posix_boot.c - the boot file. See posix_boot.h. */
 #include "posix_boot.h"
 
 #include <errno.h>
@@ -11,12 +7,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "healthtel/decode.h"
 #include "htel_posix.h"
+#include "posix_file.h"
 
 #define LINE_CHARS 68u /* with the newline */
 #define CRC_AT 59u     /* what comes before is covered by the checksum */
@@ -75,21 +71,6 @@ static ssize_t read_fully(int fd, char *buf, size_t size) {
   return (ssize_t)used;
 }
 
-static int write_fully(int fd, const char *buf, size_t size) {
-  size_t used = 0;
-  while (used < size) {
-    ssize_t n = write(fd, buf + used, size - used);
-    if (n < 0 && errno == EINTR) {
-      continue;
-    }
-    if (n <= 0) {
-      return HTEL_E_STORE;
-    }
-    used += (size_t)n;
-  }
-  return 0;
-}
-
 int boot_read(const char *path, boot_record *record) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
@@ -102,25 +83,6 @@ int boot_read(const char *path, boot_record *record) {
     return HTEL_E_STORE;
   }
   return 1;
-}
-
-/* A rename is durable once its directory is. */
-static int directory_sync(const char *path) {
-  char directory[PATH_ROOM];
-  snprintf(directory, sizeof directory, "%s", path);
-  char *slash = strrchr(directory, '/');
-  if (slash == NULL) {
-    snprintf(directory, sizeof directory, ".");
-  } else {
-    slash[slash == directory ? 1 : 0] = '\0';
-  }
-  int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) {
-    return HTEL_E_STORE;
-  }
-  int rc = fsync(fd) == 0 ? 0 : HTEL_E_STORE;
-  close(fd);
-  return rc;
 }
 
 int boot_write(const char *path, const boot_record *record) {
@@ -137,7 +99,7 @@ int boot_write(const char *path, const boot_record *record) {
   if (fd < 0) {
     return HTEL_E_STORE;
   }
-  int rc = write_fully(fd, line, LINE_CHARS);
+  int rc = file_write(fd, line, LINE_CHARS) == 0 ? 0 : HTEL_E_STORE;
   if (rc == 0 && fsync(fd) != 0) {
     rc = HTEL_E_STORE;
   }
@@ -151,19 +113,5 @@ int boot_write(const char *path, const boot_record *record) {
     unlink(temporary);
     return rc;
   }
-  return directory_sync(path);
-}
-
-int boot_lock(const char *path) {
-  char lock[PATH_ROOM];
-  snprintf(lock, sizeof lock, "%s.lock", path);
-  int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
-  if (fd < 0) {
-    return HTEL_E_STORE;
-  }
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    close(fd);
-    return HTEL_E_STORE;
-  }
-  return fd;
+  return file_directory_sync(path) == 0 ? 0 : HTEL_E_STORE;
 }

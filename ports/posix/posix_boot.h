@@ -25,8 +25,4 @@ int boot_read(const char *path, boot_record *record);
  * old file is still whole. */
 int boot_write(const char *path, const boot_record *record);
 
-/* Takes the lock beside `path`: a descriptor to hold, or HTEL_E_STORE when another process has it.
- */
-int boot_lock(const char *path);
-
 #endif

@@ -59,6 +59,18 @@ check 'backoff upside down' refuses 64 '--backoff must not' "${file[@]}" --backo
 check 'a stray argument' refuses 64 'is not an option' "${file[@]}" stray
 check 'a ring of 300 bytes' refuses 1 'ring_bytes' "${file[@]}" --ring-bytes 300 --duration 1 \
   --speed max
+check 'a size without a store' refuses 64 'need --store' "${file[@]}" --store-bytes 65536
+check 'a store of 5000' refuses 64 'multiple of 4096' "${file[@]}" --store "$dir/s" \
+  --store-bytes 20000
+check 'a store too small' refuses 64 '16384 to' "${file[@]}" --store "$dir/s" --store-bytes 8192
+check 'persist 33' refuses 64 '--persist must' "${file[@]}" --store "$dir/s" --persist 33:100
+check 'frames too large for the blocks' refuses 1 '2048 fits any' "${file[@]}" --store "$dir/s" \
+  --frame-bytes 4096 --duration 1 --speed max
+head -c 65536 /dev/urandom >"$dir/foreign"
+check 'a store that is none' refuses 1 'neither a store' "${file[@]}" --store "$dir/foreign" \
+  --duration 1 --speed max
+check 'a store of another size' refuses 1 'has 65536 bytes' "${file[@]}" --store "$dir/foreign" \
+  --store-bytes 16384 --duration 1 --speed max
 check 'no such recording' refuses 1 'its description cannot be read' "${file[@]}" \
   --replay /nowhere/a.csv
 check 'a full disk' refuses 1 '/dev/full: No space' --device dev --out /dev/full --duration 20 \
@@ -79,6 +91,37 @@ check 'comes back from a small ring' comes_back --speed max --ring-bytes 1024
 check 'comes back at 60 times its speed' comes_back --speed 60
 check 'comes back from threads' comes_back --speed 60 --threads
 check 'comes back over an outage' comes_back --speed 40 --outage 0:1 --backoff 100:200
+
+for bytes in 16384 65536 1048576; do
+  rm -f "$dir/store"
+  check "comes back from a store of $bytes" comes_back --speed max --store "$dir/store" \
+    --store-bytes $bytes --frame-bytes 512
+  check "and again, in groups" comes_back --speed max --store "$dir/store" --frame-bytes 512 \
+    --persist 8:200
+done
+rm -f "$dir/store"
+check 'waits for room in a store' comes_back --speed max --store "$dir/store" --store-bytes 16384 \
+  --frame-bytes 512 --outage 0:1 --backoff 100:200
+
+# Killed while nothing can be sent; what it had made durable comes with the next life.
+outlives() {
+  rm -f "$dir/store"
+  "$monitor" --device dev --out "$dir/b.htel" --quiet --speed 20 --frame-s 1 --outage 0:60 \
+    --store "$dir/store" &
+  local pid=$! waits
+  sleep 1.5
+  "$monitor" "${file[@]}" --store "$dir/store" --speed max --duration 1 2>"$dir/said" && return 1
+  grep -q 'another process' "$dir/said" || return 1
+  kill -KILL "$pid"
+  wait "$pid" 2>/dev/null
+  waits=$("$cat" --store "$dir/store" | grep -c '^[a-z]* *[1-9][0-9]* frames wait')
+  [ "$waits" -ge 2 ] || return 1
+  "$monitor" "${file[@]}" --quiet --store "$dir/store" --speed max --duration 1 || return 1
+  "$cat" --store "$dir/store" | grep -q '^boot 2, ended cleanly' &&
+    "$cat" --text "$dir/a.htel" >"$dir/text" && grep -q '^frame dev/1/1 ' "$dir/text" &&
+    grep -q '^frame dev/2/1 ' "$dir/text"
+}
+check 'frames outlive SIGKILL' outlives
 
 stops() { # a signal: what was recorded is delivered, and the summary is whole
   "$monitor" "${file[@]}" --quiet --frame-s 1 --summary "$dir/s.json" &
