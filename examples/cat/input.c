@@ -227,6 +227,27 @@ bool input_add_file(input *in, const char *path) {
   return ok;
 }
 
+/* ---- A device's flash ------------------------------------------------------------------ */
+
+bool input_add_store(input *in, const image *im) {
+  if (in->file_count == INPUT_DATABASE) return fail(in, im->name, "too many files");
+  input_file *files = realloc(in->files, (in->file_count + 1) * sizeof *files);
+  if (files == NULL) return fail(in, im->name, "no memory");
+  in->files = files;
+  FILE *file = fopen(im->name, "rb");
+  if (file == NULL) return fail(in, im->name, strerror(errno));
+  uint16_t number = (uint16_t)in->file_count++;
+  files[number] = (input_file){file, im->name};
+  const char *device = in->device_wanted != NULL ? in->device_wanted : ANY_DEVICE;
+  bool ok = true;
+  for (size_t i = 0; ok && i < im->frame_count; i++) {
+    const image_frame *f = &im->frames[i];
+    if (!f->damaged)
+      ok = frame_add(in, device, im->bytes + f->address, f->size, number, f->address);
+  }
+  return ok;
+}
+
 /* ---- The ingest's database ------------------------------------------------------------- */
 
 static bool db_fail(input *in) {

@@ -13,6 +13,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
+#include "image.h"
 #include "message.h"
 
 #define INPUT_DEVICES_MAX 65535u
@@ -90,6 +91,7 @@ typedef struct input_decoded {
 
 bool input_add_birth(input *in, const char *path);
 bool input_add_file(input *in, const char *path); /* "-": the standard input */
+bool input_add_store(input *in, const image *im); /* all frames that can be read */
 bool input_add_database(input *in, const char *path);
 void input_sort(input *in);
 void input_free(input *in);

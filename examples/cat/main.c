@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "capture.h"
+#include "image_print.h"
 #include "print.h"
 
 const char *argp_program_version = "htel-cat " HTEL_VERSION;
@@ -18,15 +19,18 @@ enum {
   OPT_DEVICE,
   OPT_CHANNEL,
   OPT_DB,
+  OPT_STORE,
+  OPT_JSON,
   OPT_NO_TIME,
   OPT_QUALITY
 };
 
 typedef struct cat_options {
-  int form; /* OPT_TEXT, OPT_CSV or OPT_JSONL */
+  int form; /* OPT_TEXT, OPT_CSV or OPT_JSONL; 0: what is in the store */
   const char *births[16];
   unsigned birth_count;
-  const char *device, *db;
+  const char *device, *db, *store;
+  bool json;
   char **files;
   int file_count;
   print_options print;
@@ -51,12 +55,18 @@ static const struct argp_option table[] = {
     {"birth", OPT_BIRTH, "FILE", 0, "A birth message, for raw frames; may be given several times",
      3},
     {"db", OPT_DB, "FILE", 0, "Frames out of htel-ingest's database", 3},
+    {"store", OPT_STORE, "FILE", 0,
+     "The image of a device's flash (htel-monitor --store). Says what is in it: boots, frames that "
+     "wait and that are done, wear, what is damaged and where. With --text, --csv or --jsonl: its "
+     "frames, as those of other files; --birth and --device say whose they are",
+     3},
+    {"json", OPT_JSON, NULL, 0, "store: say it as JSON, with a list of the frames", 3},
     {0},
 };
 
 static const char about[] =
     "Shows what is in frames: of capture files (htel-monitor --out), of single raw frames, of an "
-    "ingest's database.\v"
+    "ingest's database, of a device's flash.\v"
     "A FILE may be - for the standard input; it goes through an unnamed temporary file, since it "
     "is read "
     "twice. Frames are shown in the order of device, boot and sequence, each once. In memory are "
@@ -65,6 +75,17 @@ static const char about[] =
     "overlap in time.\n\n"
     "What is damaged is told on stderr, the rest is shown. Exit status: 0, 1 when something was "
     "damaged or missing, 64 the command line is wrong.";
+
+static void whole_check(struct argp_state *state, cat_options *o) {
+  bool others = o->file_count > 0 || o->db != NULL;
+  if (o->store == NULL && !others)
+    argp_error(state, "nothing to show: give a FILE, -, --db or --store");
+  if (o->store == NULL && o->json) argp_error(state, "--json is for --store");
+  if (o->json && o->form != 0) argp_error(state, "--json goes without --text, --csv and --jsonl");
+  if (o->store != NULL && o->form == 0 && others)
+    argp_error(state, "with other files --store needs --text, --csv or --jsonl");
+  if (o->store == NULL && o->form == 0) o->form = OPT_TEXT;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
   cat_options *o = state->input;
@@ -75,6 +96,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case OPT_NO_TIME: o->print.no_time = true; return 0;
     case OPT_QUALITY: o->print.quality = true; return 0;
     case OPT_DB: o->db = arg; return 0;
+    case OPT_STORE: o->store = arg; return 0;
+    case OPT_JSON: o->json = true; return 0;
     case OPT_DEVICE:
       if (!device_id_valid(arg, strlen(arg)))
         argp_error(state, "--device must be 1 to 36 of A-Z a-z 0-9 _ -");
@@ -96,18 +119,59 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
       o->files = state->argv + state->next;
       o->file_count = state->argc - state->next;
       return 0;
-    case ARGP_KEY_END:
-      if (o->file_count == 0 && o->db == NULL)
-        argp_error(state, "nothing to show: give a FILE, - or --db");
-      return 0;
+    case ARGP_KEY_END: whole_check(state, o); return 0;
     default: return ARGP_ERR_UNKNOWN;
   }
+}
+
+/* Damage is told by its place in the block, which the report has too. */
+static bool store_told(const image *im) {
+  bool good = im->erased || im->mounted == 0;
+  if (!good)
+    fprintf(stderr, "htel-cat: %s: a device would refuse this image: %s\n", im->name,
+            htel_errname(im->mounted));
+  for (size_t i = 0; i < im->damage_count; i++) {
+    const image_damage *d = &im->damages[i];
+    if (!image_damage_counts(d->kind)) continue;
+    good = false;
+    fprintf(stderr, "htel-cat: %s: at byte %" PRIu32 ": %s\n", im->name,
+            d->block * im->flash.block_bytes + d->offset, image_damage_words(d->kind));
+  }
+  return good;
+}
+
+/* What is in the store, not in its frames. */
+static bool store_show(const cat_options *o) {
+  image *im = calloc(1, sizeof *im);
+  if (im == NULL) return false;
+  bool good = image_read(im, o->store);
+  bool told = good && store_told(im);
+  if (good && o->json)
+    told &= image_print_json(im);
+  else if (good)
+    image_print_words(im);
+  image_free(im);
+  free(im);
+  return told;
+}
+
+static void store_gather(input *in, const char *path) {
+  image *im = calloc(1, sizeof *im);
+  if (im == NULL || !image_read(im, path)) {
+    in->failed = true;
+  } else {
+    if (!store_told(im)) in->damaged++;
+    input_add_store(in, im);
+  }
+  if (im != NULL) image_free(im);
+  free(im);
 }
 
 static void gather(input *in, const cat_options *o) {
   in->device_wanted = o->device;
   for (unsigned i = 0; i < o->birth_count; i++) input_add_birth(in, o->births[i]);
   if (o->db != NULL) input_add_database(in, o->db);
+  if (o->store != NULL) store_gather(in, o->store);
   for (int i = 0; i < o->file_count; i++) input_add_file(in, o->files[i]);
   input_sort(in);
   if (in->duplicates > 0)
@@ -129,24 +193,30 @@ static bool show(input *in, const cat_options *o) {
   return true;
 }
 
-int main(int argc, char **argv) {
-  static const struct argp argp = {
-      .options = table, .parser = parse, .args_doc = "[FILE...]", .doc = about};
-  cat_options o = {.form = OPT_TEXT};
-  if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return 1;
+/* False: something was damaged or missing. */
+static bool frames_show(const cat_options *o) {
   input *in = calloc(1, sizeof *in);
   if (in == NULL) {
     fprintf(stderr, "htel-cat: no memory\n");
-    return 1;
+    return false;
   }
-  gather(in, &o);
-  bool good = show(in, &o);
+  gather(in, o);
+  bool good = show(in, o);
   good &= !in->failed && in->damaged == 0;
+  input_free(in);
+  free(in);
+  return good;
+}
+
+int main(int argc, char **argv) {
+  static const struct argp argp = {
+      .options = table, .parser = parse, .args_doc = "[FILE...]", .doc = about};
+  cat_options o = {0};
+  if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return 1;
+  bool good = o.form == 0 ? store_show(&o) : frames_show(&o);
   if (fflush(stdout) != 0 || ferror(stdout)) {
     fprintf(stderr, "htel-cat: the output cannot be written\n");
     good = false;
   }
-  input_free(in);
-  free(in);
   return good ? 0 : 1;
 }

@@ -80,6 +80,58 @@ head -c $((size - 3)) one.htel >cut.htel
 "$cat" 2>/dev/null
 [ $? -eq 64 ] || fail 'nothing to show'
 
+# ---- The image of a device's flash -------------------------------------------------------------
+# Large enough that nothing is erased: all frames are still there after they were delivered.
+"$monitor" --device dev-1 --replay "$recording" --speed max --frame-s 5 --out one.htel \
+  --store flash --store-bytes 1048576 --quiet || fail 'playing into a store'
+rm -f one.db*
+"$ingest" import --quiet --db one.db one.htel
+sqlite3 one.db "SELECT writefile('birth', bytes) FROM births" >/dev/null
+sum=$(sha256sum flash)
+"$cat" --store flash >said || fail "a store: $(cat said)"
+grep -q '^boot 1, ended cleanly' said || fail "a store's boot: $(cat said)"
+grep -q '^waveform *0 frames wait .* [1-9][0-9]* done' said || fail "a store's frames: $(cat said)"
+"$cat" --store flash --birth birth --csv --no-time | cmp - "$recording" || fail 'the frames of a store'
+"$cat" --store flash --json >flash.json || fail 'a store as JSON'
+[ "$(sha256sum flash)" = "$sum" ] || fail 'reading a store changes it'
+# number of the first waveform frame's bytes, and of those that lie there
+read -r address size frames < <(python3 -c '
+import json
+frames = json.load(open("flash.json"))["frames"]
+first = next(f for f in frames if f["class"] == "waveform")
+print(first["address"], first["size"], len(frames))')
+[ "$frames" = "$(sqlite3 one.db 'SELECT count(*) FROM frames')" ] || fail 'a store has lost frames'
+flip() { # flip FILE BYTE: its lowest bit
+  local was
+  was=$(od -An -tu1 -j "$2" -N 1 "$1")
+  printf "\\x$(printf '%x' $((was ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+cp flash bad.flash
+flip bad.flash $((address + size / 2))
+"$cat" --store bad.flash >out 2>said && fail 'a damaged frame is not noticed'
+grep -q "at byte $address: a frame's bytes" said || fail "where the damage is: $(cat said)"
+grep -q '^waveform .*, 1 damaged' out || fail "how much is damaged: $(cat out)"
+"$cat" --store bad.flash --birth birth --csv >out 2>/dev/null && fail 'damage in CSV'
+[ "$(wc -l <out)" -gt 10000 ] || fail 'damage takes the rest with it'
+cp flash bad.flash
+flip bad.flash $((address - 20)) # in its header: set right by the checksum
+"$cat" --store bad.flash >out 2>said || fail "a bit that was set right: $(cat said)"
+grep -q 'single wrong bits' out || fail "a bit that was set right is not told: $(cat out)"
+dd if=/dev/zero of=bad.flash bs=1 seek=$((address - 32)) count=16 conv=notrunc status=none
+"$cat" --store bad.flash >out 2>said && fail 'a lost header is not noticed'
+grep -q "at byte $((address - 32)): no record" said || fail "where a header was: $(cat said)"
+head -c 100000 flash >bad.flash # a reader that stopped in the middle
+"$cat" --store bad.flash --birth birth --csv --no-time >out 2>/dev/null
+[ "$(wc -l <out)" -gt 1000 ] || fail 'a part of a store gives nothing'
+head -c 65536 /dev/urandom >bad.flash
+"$cat" --store bad.flash >out 2>said && fail 'something else is taken for a store'
+grep -q 'no block of it' said || fail "something else as a store: $(cat said)"
+head -c 65536 /dev/zero | tr '\0' '\377' >bad.flash
+"$cat" --store bad.flash >out && grep -q 'erased throughout' out || fail 'erased flash'
+"$cat" --store nowhere 2>/dev/null && fail 'no store at all'
+"$cat" --store flash one.htel 2>/dev/null
+[ $? -eq 64 ] || fail 'a store and a file, without a form'
+
 # ---- Two recordings of one device, merged in time ----------------------------------------------
 second=$shared/corpus/smartcare_num1.csv
 if [ -f "$second" ]; then
