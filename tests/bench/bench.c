@@ -7,6 +7,7 @@
  *     htel-bench core --check    instructions only; exit status 1 when one is over its bar
  *     htel-bench codec FILE...   bytes a reading: see codec.h
  *     htel-bench wire            bytes on the wire: see wire.h
+ *     htel-bench outbox          what the outbox on flash costs: see outbox.h
  */
 #include <argp.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #if BENCH_CODEC
 #include "codec.h"
 #endif
+#include "outbox.h"
 #include "wire.h"
 
 #define OPERATIONS_MAX 16u
@@ -50,11 +52,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     case OPTION_COUNTED: o->counted = true; return 0;
     case ARGP_KEY_ARG:
       if (o->suite_given || strcmp(arg, "core") != 0)
-        argp_error(state, "the suites are 'core' and 'wire', not '%s'", arg);
+        argp_error(state, "the suites are 'core', 'wire' and 'outbox', not '%s'", arg);
       o->suite_given = true;
       return 0;
     case ARGP_KEY_END:
-      if (!o->suite_given) argp_error(state, "which suite? htel-bench core, htel-bench wire");
+      if (!o->suite_given) argp_error(state, "which suite? htel-bench core, wire or outbox");
       return 0;
     default: return ARGP_ERR_UNKNOWN;
   }
@@ -66,7 +68,8 @@ static const struct argp parser = {
     .args_doc = "core",
     .doc =
         "What the healthtel core costs: instructions (callgrind, -O2) and units a second. "
-        "'htel-bench wire' measures bytes on the wire: see htel-bench wire --help."};
+        "'htel-bench codec' measures bytes a reading, 'htel-bench wire' bytes on the wire, "
+        "'htel-bench outbox' the outbox on flash: see their --help."};
 
 /* Of this thread's own processor time: what others do on the machine counts less. */
 static int64_t now_ns(void) {
@@ -218,6 +221,8 @@ int main(int argc, char **argv) {
 #if BENCH_WIRE
   if (argc > 1 && strcmp(argv[1], "wire") == 0) return wire_main(argc - 1, argv + 1);
 #endif
+  if (argc > 1 && strcmp(argv[1], "outbox") == 0)
+    return outbox_main(argc - 1, argv + 1, BENCH_RECORDING);
   options o = {.recording = BENCH_RECORDING};
   argp_parse(&parser, argc, argv, 0, NULL, &o);
   bench *b = bench_open(o.recording);
