@@ -31,7 +31,8 @@ static bool verify(store *s, uint16_t block, uint32_t offset, const uint8_t *buf
   for (size_t at = 0; at < size;) {
     size_t n = size - at < sizeof there ? size - at : sizeof there;
     if (flash_read(s, block, offset + (uint32_t)at, there, n) != 0) return false;
-    if (memcmp(there, buf + at, n) != 0) return false;
+    for (size_t i = 0; i < n; i++)
+      if (there[i] != buf[at + i]) return false;
     at += n;
   }
   return true;

@@ -14,6 +14,9 @@ htel_unit_test(clock fake.c)
 set_property(TEST unit.ring unit.promise APPEND PROPERTY LABELS tsan)
 # On a busy machine the thread sanitizer takes its time.
 set_property(TEST unit.ring unit.promise PROPERTY TIMEOUT 300)
+if(HEALTHTEL_SANITIZE) # slow there
+  set_property(TEST unit.promise PROPERTY ENVIRONMENT HEALTHTEL_SEEDS=100)
+endif()
 # The simulated flash lives with the crash harness.
 target_include_directories(test_promise PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_include_directories(test_store PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
