@@ -605,13 +605,13 @@ static uint32_t safe_fill(htel *tel) {
 static uint32_t flash_fill(htel *tel) {
   runs_flush(box_of(tel));
   uint32_t wait = safe_fill(tel);
-  uint32_t more = NEVER;
+  tel->outbox.more = false;
   for (uint8_t c = 0; c < HTEL_CLASS_COUNT; c++) {
     uint32_t again = window_waits(tel, c) ? NEVER : window_load(tel, c);
-    if (again < more) more = again;
+    if (again < wait) wait = again;
+    if (!box_of(tel)->walks[c].done) tel->outbox.more = true;
   }
-  tel->outbox.more = more != NEVER;
-  return more < wait ? more : wait;
+  return wait;
 }
 
 static int flash_read_frame(htel *tel, const outbox_entry *entry, uint32_t offset, uint8_t *buf,
@@ -626,8 +626,11 @@ static int flash_read_frame(htel *tel, const outbox_entry *entry, uint32_t offse
 static bool aside_kept(htel *tel, const outbox_entry *entry) {
   store_frame f;
   frame_of(entry, &f);
+  told_keep(tel);
   take_back(tel, &f);
-  return !loss_waiting(&tel->losses) || ledger_put(tel, 0) == 0;
+  if (!loss_waiting(&tel->losses) || ledger_put(tel, 0) == 0) return true;
+  told_undo(tel);
+  return false;
 }
 
 static void flash_freed(htel *tel, const outbox_entry *entry, bool aside) {

@@ -239,7 +239,7 @@ typedef struct run {
   uint64_t present;     /* bit n: frame durable + 1 + n is there */
   uint32_t first, last; /* of a block's frames that are to go, by index */
   uint32_t index;       /* that the next frame of the block should have */
-  bool later;           /* there are records of a later boot */
+  uint16_t later;       /* records are there of a boot so much later */
 } run;
 
 typedef void run_step(run *r, const record *frame);
@@ -274,8 +274,9 @@ static int run_walk(store *s, uint16_t block, run *r, run_step *step) {
   for (uint32_t at = FORMAT_HEADER_BYTES; (rc = scan_next(s, block, at, limit, &f)) == 1;
        at = f.next) {
     if (f.r.boot_low == (uint16_t)s->boot) step(r, &f.r);
-    bool later = (uint16_t)(f.r.boot_low - (uint16_t)s->boot - 1u) < 0x7FFFu;
-    if (later && f.r.kind != RECORD_BOOT) r->later = true; /* that note may have been cut */
+    uint16_t later = (uint16_t)(f.r.boot_low - (uint16_t)s->boot);
+    bool noted = f.r.kind != RECORD_BOOT; /* that note may have been cut; not so what follows it */
+    if (noted && later < 0x8000u && later > r->later) r->later = later;
     if (f.r.kind == RECORD_FRAME) r->index = f.r.index + 1u;
   }
   return rc;
@@ -316,14 +317,23 @@ static int run_drop(store *s, run *r, uint8_t log) {
  * them the hole would have to be explained. Where the note of the last boot has rotted away it is
  * another one whose frames these are, and its holes are receipted and erased frames. */
 static int run_close(store *s) {
-  if (s->ended || s->boot == 0 || PLANT(13)) return 0;
   run r = {0};
+  if (s->boot == 0 || PLANT(13)) return 0;
+  uint32_t before = s->stats.reads_failed;
   int rc = run_headers(s, &r);
   if (rc == 0) rc = run_walk_all(s, &r, step_durable);
+  uint32_t between = s->stats.reads_failed;
   if (rc == 0) rc = run_walk_all(s, &r, step_present);
+  if (rc == 0 && s->stats.reads_failed - between > between - before) return HTEL_E_STORE;
+  if (rc != 0 || (s->ended && r.later == 0)) return rc;
+  if (r.later > 0) { /* its note has rotted: neither is its number used again nor its end known */
+    if (s->boot + r.later > s->boot_seen) s->boot_seen = s->boot + r.later;
+    s->ended = false;
+  }
   s->proven = r.durable;
-  for (; rc == 0 && (r.present & 1u) != 0; r.present >>= 1) r.durable++;
-  for (uint8_t log = 0; rc == 0 && !r.later && log < STORE_LOGS; log++) rc = run_drop(s, &r, log);
+  for (; (r.present & 1u) != 0; r.present >>= 1) r.durable++;
+  for (uint8_t log = 0; rc == 0 && r.later == 0 && log < STORE_LOGS; log++)
+    rc = run_drop(s, &r, log);
   s->sequence = s->persisted = r.durable; /* whatever is opened next says so */
   return rc;
 }
@@ -338,22 +348,38 @@ static void store_clear(store *s, const htel_flash *flash, store_block *blocks) 
   for (unsigned log = 0; log < STORE_LOGS; log++) s->tails[log].block = STORE_NONE;
 }
 
-int store_mount(store *s, const htel_flash *flash, store_block *blocks) {
-  int rc = geometry_check(flash);
-  if (rc != 0) return rc;
-  store_clear(s, flash, blocks);
-  survey all = {0};
-  for (uint16_t i = 0; i < flash->block_count; i++) header_take(s, i, &all);
-  if (all.others > 0) return HTEL_E_VERSION;
-  if (all.ours == 0) return blank_take(s);
-  wear_guess(s, &all);
+/* All that is read before anything is written. */
+static int mount_read(store *s, survey *all) {
+  *all = (survey){0};
+  for (uint16_t i = 0; i < s->flash->block_count; i++) header_take(s, i, all);
+  if (all->others > 0) return HTEL_E_VERSION;
+  if (all->ours == 0) return 0;
+  wear_guess(s, all);
   uint32_t from;
-  rc = notes_find(s, &from);
+  int rc = notes_find(s, &from);
   if (rc == 0) rc = tail_take(s, 0);
   if (rc == 0) rc = notes_take(s, from);
   s->bad_untold = false;
-  if (rc == 0) rc = leftovers_erase(s);
   for (uint8_t log = 1; rc == 0 && log < STORE_LOGS; log++) rc = tail_take(s, log);
+  return rc;
+}
+
+/* What cannot be read counts as damage, and is given up, only if it is the same the second time. */
+int store_mount(store *s, const htel_flash *flash, store_block *blocks) {
+  int rc = geometry_check(flash);
+  if (rc != 0) return rc;
+  survey all;
+  store_clear(s, flash, blocks);
+  rc = mount_read(s, &all);
+  uint32_t failed = s->stats.reads_failed;
+  if (failed > 0) {
+    store_clear(s, flash, blocks);
+    rc = mount_read(s, &all);
+    if (s->stats.reads_failed > 0 && s->stats.reads_failed != failed) return HTEL_E_STORE;
+  }
+  if (rc != 0) return rc;
+  if (all.ours == 0) return blank_take(s);
+  rc = leftovers_erase(s);
   if (rc == 0) rc = run_close(s);
   if (rc != 0) return rc;
   s->dirty = true; /* what is shown from now on stays, whatever of it had been synced */

@@ -202,11 +202,11 @@ int note_void_done(store *s) {
     if (block == STORE_NONE) break;
     format_put(list + 4u * count, 4, s->blocks[block].serial);
     blocks[count++] = block;
-    state_set(s, block, PLANT(1) || PLANT(5) ? STATE_GONE : STATE_GOING);
+    state_set(s, block, STATE_UNSEEN); /* for now: not the same one twice */
   }
-  if (PLANT(5)) return 0;
-  rc = note_list(s, RECORD_VOID, list, 4u * count);
-  for (uint32_t i = 0; rc != 0 && i < count; i++) state_set(s, blocks[i], STATE_DONE);
+  if (!PLANT(5)) rc = note_list(s, RECORD_VOID, list, 4u * count);
+  store_state given_up = PLANT(1) || PLANT(5) ? STATE_GONE : STATE_GOING;
+  for (uint32_t i = 0; i < count; i++) state_set(s, blocks[i], rc == 0 ? given_up : STATE_DONE);
   return rc;
 }
 

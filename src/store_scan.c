@@ -174,12 +174,10 @@ static int look_at_slots(store *s, uint16_t block) {
   return 0;
 }
 
-int look_at(store *s, uint16_t block) {
+static int look_once(store *s, uint16_t block) {
   store_look *l = &s->look;
-  if (l->block == block) return 0;
   block_header header;
   uint32_t failed = s->stats.reads_failed;
-  l->block = STORE_NONE;
   int rc = scan_header(s, block, &header);
   if (rc != 1) return rc == HTEL_E_STORE && !flash_answers(s, block) ? HTEL_E_STORE : HTEL_E_CRC;
   *l =
@@ -192,7 +190,23 @@ int look_at(store *s, uint16_t block) {
   /* That nothing is owed is not to be concluded from a flash that has fallen silent. */
   if (rc == 0 && l->live == 0 && failed != s->stats.reads_failed && !flash_answers(s, block))
     rc = HTEL_E_STORE;
-  if (rc == 0) l->block = block;
+  return rc;
+}
+
+/* What cannot be read counts as damage only if it is the same when looked at again: a flash that
+ * answers one time and not another has to be asked later. */
+int look_at(store *s, uint16_t block) {
+  if (s->look.block == block) return 0;
+  uint32_t failed = s->stats.reads_failed;
+  s->look.block = STORE_NONE;
+  int rc = look_once(s, block);
+  failed = s->stats.reads_failed - failed;
+  if (rc == 0 && failed > 0) {
+    uint32_t again = s->stats.reads_failed;
+    rc = look_once(s, block);
+    if (s->stats.reads_failed - again != failed) rc = HTEL_E_STORE;
+  }
+  if (rc == 0) s->look.block = block;
   return rc;
 }
 

@@ -300,6 +300,7 @@ static int sim_read(void *ctx, uint32_t address, uint8_t *buf, size_t size) {
     return HTEL_E_ARGUMENT;
   }
   bool unread = address < f->unread_to && address + size > f->unread_from;
+  if (f->counts.reads >= f->outage_from && f->counts.reads < f->outage_to) unread = true;
   if (unread || (f->unread_every != 0 && f->counts.reads % f->unread_every == 0)) {
     f->counts.unread++;
     memset(buf, 0x5A, size);

@@ -78,6 +78,7 @@ typedef struct flash_sim {
   uint32_t bad_every, bad_max; /* at each so-manieth operation another goes bad, up to so many */
   uint32_t unread_from, unread_to; /* whoever reads from there fails, always: wrong bits too many */
   uint32_t unread_every;           /* each so-manieth read fails, once; 0: none */
+  uint64_t outage_from, outage_to; /* reads of these numbers fail, wherever they are */
   uint32_t wear_max; /* erases that a block stands, or up to half as many more; 0: any number */
   flash_counts counts;
   uint64_t operation; /* the number of the last one begun */

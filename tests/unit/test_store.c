@@ -295,6 +295,35 @@ static void test_frames_that_cannot_be_read_are_told_of(bench *b) {
   assert_int_equal(count(b, 1), 4); /* which says that none of them is behind a lost one */
 }
 
+/* A flash that does not answer for a moment: the mount does without, or says so; nothing goes. */
+static void test_an_outage_costs_nothing(bench *b) {
+  begin(b);
+  for (uint32_t i = 0; i < 12; i++) {
+    append_anyway(b, (uint8_t)(i % 3u), 100);
+    assert_int_equal(store_sync(&b->s), 0);
+  }
+  uint64_t before = b->flash.counts.reads;
+  mount(b);
+  uint64_t reads = b->flash.counts.reads - before;
+  uint32_t refused = 0;
+  for (uint64_t k = 0; k < reads; k += 1u + k / 64u) {
+    static const uint32_t lengths[] = {3, 40, 4000};
+    for (unsigned i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+      b->flash.outage_from = b->flash.counts.reads + 1u + k;
+      b->flash.outage_to = b->flash.outage_from + lengths[i];
+      int rc = store_mount(&b->s, &b->flash.port, b->blocks);
+      b->flash.outage_to = 0;
+      if (rc != 0) {
+        assert_int_equal(rc, HTEL_E_STORE);
+        refused++;
+        mount(b);
+      }
+      for (uint8_t c = 0; c < 3; c++) assert_int_equal(count(b, c), 4);
+    }
+  }
+  assert_true(refused > 0);
+}
+
 /* Numerics fill the flash and stay; waveforms go round in what is left. */
 static void test_wear_is_even_beside_old_frames(bench *b) {
   if (b->flash.geometry.block_count < 16) return;
@@ -489,6 +518,7 @@ static const struct {
     TEST(test_a_header_that_rots_stops_nothing),
     TEST(test_a_receipt_for_a_block_without_frames_does_nothing),
     TEST(test_frames_that_cannot_be_read_are_told_of),
+    TEST(test_an_outage_costs_nothing),
     TEST(test_wear_is_even),
     TEST(test_wear_is_even_beside_old_frames),
     TEST(test_eviction_takes_waveforms_first),
