@@ -28,6 +28,11 @@ static void frame_begin(batch_frame *f, uint64_t tick, uint32_t now_ms) {
 static void place_advance(const htel_channel *ch, uint64_t *tick, uint32_t *phase, uint32_t count) {
   uint64_t den = ch->rate.den == 0 ? 1 : ch->rate.den;
   uint64_t total = *phase + 1000u * den * count;
+  if (total <= UINT32_MAX) { /* mostly, and 64 bits are a hundred instructions on small machines */
+    *tick += (uint32_t)total / ch->rate.num;
+    *phase = (uint32_t)total % ch->rate.num;
+    return;
+  }
   *tick += total / ch->rate.num;
   *phase = (uint32_t)(total % ch->rate.num);
 }

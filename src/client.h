@@ -64,6 +64,7 @@ typedef struct delivery {
   char topic[sizeof "htel/v1//receipt" + HTEL_DEVICE_ID_CHARS_MAX];
 } delivery;
 
+/* What all look at comes first: short offsets are shorter code on small machines. */
 struct htel {
   const htel_port *port;
   channel_state *states;
@@ -71,37 +72,37 @@ struct htel {
   uint16_t ring_count;
   const htel_channel *channels;
   ring *rings;
-  const char *device_id;
-  birth_source birth;
+  timeline time;
+  uint32_t sequence_next; /* of the next frame, from 1 */
   uint32_t schema;
   uint64_t boot;
-  uint64_t session;
-  uint32_t sequence_next; /* of the next frame, from 1 */
-  uint32_t ordinal_next[HTEL_CLASS_COUNT];
-  timeline time;
-  uint64_t utc_ask_at; /* when to look at the port's clock again */
-  bool utc_own;        /* the device has a clock of its own: receipts' time is not needed */
-  loss_ledger losses;
-  htel_anchor anchors[4]; /* waiting for a frame */
+  uint16_t frame_bytes_max;
+  uint8_t coding;   /* htel_coding */
+  uint8_t zip_rest; /* waveform frames that zlib will not be tried on */
   uint8_t anchor_count;
   bool alarm_now;          /* an alarm is in the open frame: close it */
   bool system_waiting;     /* anchors or loss records wait for a frame, */
+  bool utc_own;            /* the device has a clock of its own: receipts' time is not needed */
   uint64_t system_since;   /* since then, */
   uint32_t system_wait_ms; /* for so long: longer while frames of theirs are put aside */
-  batch batch;
   outbox outbox;
-  uint16_t frame_bytes_max;
-  uint8_t coding; /* htel_coding */
-  void *zip;
-  size_t zip_bytes;
-  uint8_t zip_rest; /* waveform frames that zlib will not be tried on */
   delivery delivery;
   htel_stats stats;
+  batch batch;
+  const char *device_id;
+  birth_source birth;
+  uint64_t session;
+  uint32_t ordinal_next[HTEL_CLASS_COUNT];
+  uint64_t utc_ask_at; /* when to look at the port's clock again */
+  void *zip;
+  size_t zip_bytes;
   /* flush and close */
   bool flushing, closing, leaving, closed;
   uint64_t flush_deadline, close_deadline;
   uint32_t flush_sequence; /* all frames up to this one are to be delivered */
   int close_result;
+  htel_anchor anchors[4]; /* waiting for a frame */
+  loss_ledger losses;
 };
 
 /* config.c: checks `config`; fills in `tel` and its parts at `memory` unless that is NULL. Bytes

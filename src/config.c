@@ -11,6 +11,10 @@
 #include "model.h"
 #include "zip.h"
 
+#ifndef HEALTHTEL_TEXTS
+#define HEALTHTEL_TEXTS 1
+#endif
+
 #define ALIGN (alignof(max_align_t))
 
 #define ALARM_BLOCK_BYTES 256u /* alarms close their frame at once: room for a burst of eight */
@@ -28,15 +32,38 @@ typedef struct sizes {
   uint16_t column_samples[HTEL_CHANNELS_MAX];
   uint32_t outbox_bytes;
   bool ring_has_alarms[HTEL_RINGS_MAX];
+  uint16_t index; /* of the channel or ring that is wrong */
 } sizes;
 
-/* ---- checks ---------------------------------------------------------------------------- */
+/* ---- checks: NULL, or a FAULT ---------------------------------------------------------- */
 
-static int32_t fault(const htel_config *config, const char *field, unsigned index,
-                     const char *why) {
+/* What is wrong is one text: the field, and behind its end why. A device without a console needs
+ * the field at most; the reasons are 1.3 KB. */
+#if HEALTHTEL_TEXTS
+#define FAULT(field, why) (field "\0" why)
+#else
+#define FAULT(field, why) (field)
+#endif
+
+static const char *why_of(const char *fault) {
+#if HEALTHTEL_TEXTS
+  return fault + strlen(fault) + 1;
+#else
+  (void)fault;
+  return "see healthtel.h (built without HEALTHTEL_TEXTS)";
+#endif
+}
+
+static int32_t refuse(const htel_config *config, const char *field, unsigned index,
+                      const char *why) {
   if (config->fault != NULL)
     *config->fault = (htel_config_fault){.field = field, .index = (uint16_t)index, .why = why};
   return HTEL_E_CONFIG;
+}
+
+static const char *fault_at(sizes *s, unsigned index, const char *fault) {
+  s->index = (uint16_t)index;
+  return fault;
 }
 
 static bool is_id(const char *s) {
@@ -62,62 +89,61 @@ static uint32_t block_max_of(const htel_channel *ch) {
   return ch->block_max == 0 ? 64u : ch->block_max;
 }
 
-static int32_t check_channel(const htel_config *c, unsigned i, sizes *s) {
+static const char *check_channel(const htel_config *c, unsigned i, sizes *s) {
   const htel_channel *ch = &c->channels[i];
-  if (ch->kind > HTEL_ALARM)
-    return fault(c, "channels.kind", i, "HTEL_NUMERIC, _WAVEFORM or _ALARM");
-  if (ch->ring >= s->ring_count) return fault(c, "channels.ring", i, "must be below ring_count");
+  if (ch->kind > HTEL_ALARM) return FAULT("channels.kind", "HTEL_NUMERIC, _WAVEFORM or _ALARM");
+  if (ch->ring >= s->ring_count) return FAULT("channels.ring", "must be below ring_count");
   if (!is_label(ch->name, HTEL_NAME_CHARS_MAX))
-    return fault(c, "channels.name", i, "at most 31 printable ASCII characters");
+    return FAULT("channels.name", "at most 31 printable ASCII characters");
   if (!is_label(ch->unit, HTEL_UNIT_CHARS_MAX))
-    return fault(c, "channels.unit", i, "a UCUM unit of at most 15 ASCII characters");
-  if (ch->exponent < -12 || ch->exponent > 12)
-    return fault(c, "channels.exponent", i, "from -12 to 12");
+    return FAULT("channels.unit", "a UCUM unit of at most 15 ASCII characters");
+  if (ch->exponent < -12 || ch->exponent > 12) return FAULT("channels.exponent", "from -12 to 12");
   if (ch->kind == HTEL_WAVEFORM) {
     if (ch->rate.num == 0)
-      return fault(c, "channels.rate", i, "a waveform needs its rate in Hz, {num, den}");
+      return FAULT("channels.rate", "a waveform needs its rate in Hz, {num, den}");
     if (block_max_of(ch) > UINT16_MAX / 2u)
-      return fault(c, "channels.block_max", i, "at most 32767 samples");
+      return FAULT("channels.block_max", "at most 32767 samples");
   } else if (ch->kind == HTEL_ALARM && ch->rate.num != 0) {
-    return fault(c, "channels.rate", i, "0 for alarms");
+    return FAULT("channels.rate", "0 for alarms");
   }
   if (ch->rate.num > 1000000u || ch->rate.den > 1000000u)
-    return fault(c, "channels.rate", i, "num and den at most 1,000,000");
+    return FAULT("channels.rate", "num and den at most 1,000,000");
   if (ch->column_samples != 0 &&
       (ch->column_samples < 8u || ch->column_samples > HTEL_COLUMN_SAMPLES_MAX))
-    return fault(c, "channels.column_samples", i, "from 8 to 512, or 0 for the default");
+    return FAULT("channels.column_samples", "from 8 to 512, or 0 for the default");
   for (unsigned j = 0; j < i; j++)
     if (c->channels[j].code == ch->code && c->channels[j].index == ch->index)
-      return fault(c, "channels.index", i,
-                   "taken by an earlier channel of this code: give each its own");
-  return 0;
+      return FAULT("channels.index", "taken by an earlier channel of this code: give each its own");
+  return NULL;
 }
 
 /* A record of the largest block must fit twice: one being read while the next comes in. */
-static int32_t check_ring(const htel_config *c, const sizes *s, unsigned channel) {
+static const char *check_ring(const htel_config *c, sizes *s, unsigned channel) {
   const htel_channel *ch = &c->channels[channel];
   uint32_t words = RING_HEAD_WORDS + (ch->kind == HTEL_WAVEFORM ? block_max_of(ch) : 2u);
   uint32_t reserve = s->ring_has_alarms[ch->ring] ? RING_ALARM_WORDS * RING_ALARMS_RESERVED : 0;
-  if (2u * words + reserve <= s->ring_words[ch->ring]) return 0;
-  return fault(c, "ring_bytes", ch->ring,
-               "must hold two blocks of block_max samples (4 bytes each, and 8), "
-               "and 128 bytes for alarms");
+  if (2u * words + reserve <= s->ring_words[ch->ring]) return NULL;
+  return fault_at(s, ch->ring,
+                  FAULT("ring_bytes",
+                        "must hold two blocks of block_max samples (4 bytes each, and 8), "
+                        "and 128 bytes for alarms"));
 }
 
-static int32_t check_rings(const htel_config *c, sizes *s) {
+static const char *check_rings(const htel_config *c, sizes *s) {
   s->ring_count = c->ring_count == 0 ? 1u : c->ring_count;
-  if (s->ring_count > HTEL_RINGS_MAX) return fault(c, "ring_count", 0, "at most 8");
+  if (s->ring_count > HTEL_RINGS_MAX) return FAULT("ring_count", "at most 8");
   for (unsigned i = 0; i < s->ring_count; i++) {
     uint32_t bytes = c->ring_bytes[i] == 0 ? 2048u : c->ring_bytes[i];
     if (bytes < 256u || bytes > 1048576u || (bytes & (bytes - 1u)) != 0)
-      return fault(c, "ring_bytes", i, "a power of two from 256 to 1048576, or 0 for 2048");
+      return fault_at(s, i,
+                      FAULT("ring_bytes", "a power of two from 256 to 1048576, or 0 for 2048"));
     s->ring_words[i] = bytes / 4u;
   }
-  return 0;
+  return NULL;
 }
 
 /* Room for coded readings, by class; and columns whose blocks fit there whatever their values. */
-static int32_t check_columns(const htel_config *c, sizes *s) {
+static const char *check_columns(const htel_config *c, sizes *s) {
   uint32_t most = s->frame_bytes - FRAME_ENVELOPE_BYTES_MAX;
   uint32_t numeric = NUMERIC_BLOCK_BYTES_MIN, least = 0;
   uint32_t length = HEALTHTEL_BEST && c->coding == HTEL_CODING_BEST ? BATCH_LENGTH_BYTES : 0;
@@ -130,8 +156,9 @@ static int32_t check_columns(const htel_config *c, sizes *s) {
     while (ch->column_samples == 0 && want > 8u && code_block_bytes_max(want) + length > most)
       want = (uint16_t)(want / 2u);
     if (code_block_bytes_max(want) + length > most)
-      return fault(c, "channels.column_samples", i,
-                   "a block may not fit a frame: lower it, or raise batch.bytes_max");
+      return fault_at(s, i,
+                      FAULT("channels.column_samples",
+                            "a block may not fit a frame: lower it, or raise batch.bytes_max"));
     s->column_samples[i] = want;
     if (ch->kind != HTEL_NUMERIC) continue;
     numeric += NUMERIC_BLOCK_BYTES_EACH * want;
@@ -145,66 +172,81 @@ static int32_t check_columns(const htel_config *c, sizes *s) {
   bool waves = false;
   for (unsigned i = 0; i < c->channel_count; i++) waves |= c->channels[i].kind == HTEL_WAVEFORM;
   if (!waves) s->block_bytes[HTEL_CLASS_WAVEFORM] = 0;
-  return 0;
+  return NULL;
 }
 
-static int32_t check_delivery(const htel_config *c) {
+static const char *check_delivery(const htel_config *c) {
   const htel_delivery_config *d = &c->delivery;
   if (d->mode > HTEL_DELIVERY_BROKER)
-    return fault(c, "delivery.mode", 0, "HTEL_DELIVERY_RECEIPT or _BROKER");
+    return FAULT("delivery.mode", "HTEL_DELIVERY_RECEIPT or _BROKER");
   if (d->rate_per_s_max > DELIVERY_RATE_MAX)
-    return fault(c, "delivery.rate_per_s_max", 0,
+    return FAULT("delivery.rate_per_s_max",
                  "at most 90: brokers cut off who sends 100 messages a second");
   if (d->backlog_per_s_max > DELIVERY_RATE_MAX)
-    return fault(c, "delivery.backlog_per_s_max", 0, "at most 90");
+    return FAULT("delivery.backlog_per_s_max", "at most 90");
   if (d->backoff_base_ms > 3600000u || d->backoff_max_ms > 86400000u)
-    return fault(c, "delivery.backoff_max_ms", 0, "base at most an hour, max at most a day");
+    return FAULT("delivery.backoff_max_ms", "base at most an hour, max at most a day");
   if (d->backoff_base_ms != 0 && d->backoff_max_ms != 0 && d->backoff_max_ms < d->backoff_base_ms)
-    return fault(c, "delivery.backoff_max_ms", 0, "at least backoff_base_ms");
+    return FAULT("delivery.backoff_max_ms", "at least backoff_base_ms");
   if (d->receipt_wait_ms > 86400000u || (d->receipt_wait_ms != 0 && d->receipt_wait_ms < 1000u))
-    return fault(c, "delivery.receipt_wait_ms", 0, "from 1000 to 86400000, or 0 for 30000");
-  return 0;
+    return FAULT("delivery.receipt_wait_ms", "from 1000 to 86400000, or 0 for 30000");
+  return NULL;
+}
+
+static const char *check_frames(const htel_config *c, sizes *s) {
+  if (c->device_id == NULL || !is_id(c->device_id))
+    return FAULT("device_id", "1 to 36 characters of A-Z a-z 0-9 _ -");
+  if (!is_label(c->firmware, HTEL_NAME_CHARS_MAX))
+    return FAULT("firmware", "at most 31 printable ASCII characters");
+  if (c->channels == NULL || c->channel_count == 0)
+    return FAULT("channels", "at least one channel is needed");
+  if (c->channel_count > HTEL_CHANNELS_MAX) return FAULT("channel_count", "at most 64");
+  if (c->coding > HTEL_CODING_BEST) return FAULT("coding", "HTEL_CODING_ZLIB, _FAST or _BEST");
+  if (c->coding == HTEL_CODING_ZLIB && zip_arena_bytes() == 0)
+    return FAULT("coding", "built without zlib: use HTEL_CODING_FAST");
+  if (c->coding == HTEL_CODING_BEST && model_writer_bytes() == 0)
+    return FAULT("coding", "built without HEALTHTEL_BEST: use HTEL_CODING_FAST");
+  if (c->batch.age_ms_max > 86400000u) return FAULT("batch.age_ms_max", "at most a day (86400000)");
+  s->frame_bytes = c->batch.bytes_max == 0 ? 3584u : c->batch.bytes_max;
+  if (s->frame_bytes < 512u || s->frame_bytes > HTEL_FRAME_BYTES_MAX)
+    return FAULT("batch.bytes_max", "from 512 to 61440, or 0 for 3584");
+  s->outbox_bytes = c->outbox.bytes == 0 ? 32768u : c->outbox.bytes;
+  return NULL;
+}
+
+static const char *check_channels(const htel_config *c, sizes *s) {
+  for (unsigned i = 0; i < c->channel_count; i++) {
+    const char *wrong = check_channel(c, i, s);
+    if (wrong != NULL) return fault_at(s, i, wrong);
+    if (c->channels[i].kind == HTEL_ALARM) s->ring_has_alarms[c->channels[i].ring] = true;
+  }
+  const char *wrong = NULL;
+  for (unsigned i = 0; wrong == NULL && i < c->channel_count; i++) wrong = check_ring(c, s, i);
+  return wrong;
+}
+
+static const char *check_rest(const htel_config *c, sizes *s) {
+  if ((c->outbox.code == NULL && s->outbox_bytes < 2u * outbox_bytes_for(s->frame_bytes)) ||
+      s->outbox_bytes > 0x40000000u)
+    return FAULT("outbox.bytes", "two frames of batch.bytes_max at least, at most 1 GiB");
+  for (unsigned i = 0; i < HTEL_CLASS_COUNT; i++)
+    if (c->outbox.when_full[i] > HTEL_REFUSE_NEWEST)
+      return fault_at(s, i, FAULT("outbox.when_full", "HTEL_DROP_OLDEST or HTEL_REFUSE_NEWEST"));
+  const char *wrong = check_delivery(c);
+  if (wrong == NULL) wrong = check_rings(c, s);
+  if (wrong == NULL) wrong = check_channels(c, s);
+  if (wrong == NULL) wrong = check_columns(c, s);
+  return wrong;
 }
 
 static int32_t check(const htel_config *c, sizes *s) {
-  if (c->device_id == NULL || !is_id(c->device_id))
-    return fault(c, "device_id", 0, "1 to 36 characters of A-Z a-z 0-9 _ -");
-  if (!is_label(c->firmware, HTEL_NAME_CHARS_MAX))
-    return fault(c, "firmware", 0, "at most 31 printable ASCII characters");
-  if (c->channels == NULL || c->channel_count == 0)
-    return fault(c, "channels", 0, "at least one channel is needed");
-  if (c->channel_count > HTEL_CHANNELS_MAX) return fault(c, "channel_count", 0, "at most 64");
-  if (c->coding > HTEL_CODING_BEST)
-    return fault(c, "coding", 0, "HTEL_CODING_ZLIB, _FAST or _BEST");
-  if (c->coding == HTEL_CODING_ZLIB && zip_arena_bytes() == 0)
-    return fault(c, "coding", 0, "built without zlib: use HTEL_CODING_FAST");
-  if (c->coding == HTEL_CODING_BEST && model_writer_bytes() == 0)
-    return fault(c, "coding", 0, "built without HEALTHTEL_BEST: use HTEL_CODING_FAST");
-  if (c->batch.age_ms_max > 86400000u)
-    return fault(c, "batch.age_ms_max", 0, "at most a day (86400000)");
-  s->frame_bytes = c->batch.bytes_max == 0 ? 3584u : c->batch.bytes_max;
-  if (s->frame_bytes < 512u || s->frame_bytes > HTEL_FRAME_BYTES_MAX)
-    return fault(c, "batch.bytes_max", 0, "from 512 to 61440, or 0 for 3584");
-  s->outbox_bytes = c->outbox.bytes == 0 ? 32768u : c->outbox.bytes;
-  const htel_outbox_code *code = c->outbox.code;
-  int32_t rc = code == NULL ? 0 : code->check(c, s->frame_bytes, &s->outbox_bytes);
-  if (rc != 0) return rc;
-  if ((code == NULL && s->outbox_bytes < 2u * outbox_bytes_for(s->frame_bytes)) ||
-      s->outbox_bytes > 0x40000000u)
-    return fault(c, "outbox.bytes", 0, "two frames of batch.bytes_max at least, at most 1 GiB");
-  for (unsigned i = 0; i < HTEL_CLASS_COUNT; i++)
-    if (c->outbox.when_full[i] > HTEL_REFUSE_NEWEST)
-      return fault(c, "outbox.when_full", i, "HTEL_DROP_OLDEST or HTEL_REFUSE_NEWEST");
-  rc = check_delivery(c);
-  if (rc == 0) rc = check_rings(c, s);
-  for (unsigned i = 0; rc == 0 && i < c->channel_count; i++) {
-    rc = check_channel(c, i, s);
-    if (rc == 0 && c->channels[i].kind == HTEL_ALARM)
-      s->ring_has_alarms[c->channels[i].ring] = true;
+  const char *wrong = check_frames(c, s);
+  if (wrong == NULL && c->outbox.code != NULL) {
+    int32_t rc = c->outbox.code->check(c, s->frame_bytes, &s->outbox_bytes);
+    if (rc != 0) return rc;
   }
-  for (unsigned i = 0; rc == 0 && i < c->channel_count; i++) rc = check_ring(c, s, i);
-  if (rc == 0) rc = check_columns(c, s);
-  return rc;
+  if (wrong == NULL) wrong = check_rest(c, s);
+  return wrong == NULL ? 0 : refuse(c, wrong, s->index, why_of(wrong));
 }
 
 /* ---- layout ---------------------------------------------------------------------------- */
@@ -285,8 +327,10 @@ int32_t config_apply(const htel_config *config, uint8_t *memory) {
                      : config->coding == HTEL_CODING_BEST ? model_writer_bytes()
                                                           : 0;
   void *zip = take(&at, zip_bytes);
-  if (at.used > INT32_MAX)
-    return fault(config, "outbox.bytes", 0, "more than 2 GiB in all are needed");
+  if (at.used > INT32_MAX) {
+    const char *wrong = FAULT("outbox.bytes", "more than 2 GiB in all are needed");
+    return refuse(config, wrong, 0, why_of(wrong));
+  }
   if (tel == NULL) return (int32_t)at.used;
 
   outbox_init(&tel->outbox, arena, s.outbox_bytes / 8u * 8u, config->outbox.when_full);

@@ -102,10 +102,8 @@ static void take_numeric(htel *tel, ring *r, const ring_record *record, uint64_t
   uint32_t word;
   ring_copy(r, 0, &word, 1);
   if (batch_spans(&tel->batch, HTEL_CLASS_NUMERIC, tick)) pack_aged(tel, HTEL_CLASS_NUMERIC);
-  if (!batch_numeric(&tel->batch, record->channel, (int32_t)word, record->quality, tick, now_ms)) {
-    pack_class(tel, HTEL_CLASS_NUMERIC, false);
-    batch_numeric(&tel->batch, record->channel, (int32_t)word, record->quality, tick, now_ms);
-  }
+  while (!batch_numeric(&tel->batch, record->channel, (int32_t)word, record->quality, tick, now_ms))
+    pack_class(tel, HTEL_CLASS_NUMERIC, false); /* once: then every column is empty */
 }
 
 static void take_samples(htel *tel, ring *r, const ring_record *record, uint64_t tick) {
@@ -140,10 +138,8 @@ static void take_alarm(htel *tel, ring *r, const ring_record *record, uint64_t t
                             .priority = (uint8_t)(words[1] >> 8),
                             .latched = (words[1] >> 16 & 1u) != 0,
                             .source = (uint8_t)(words[1] >> 24)};
-  if (!batch_alarm(&tel->batch, record->channel, &event, tick, now_ms)) {
-    pack_class(tel, HTEL_CLASS_ALARM, false);
-    batch_alarm(&tel->batch, record->channel, &event, tick, now_ms);
-  }
+  while (!batch_alarm(&tel->batch, record->channel, &event, tick, now_ms))
+    pack_class(tel, HTEL_CLASS_ALARM, false); /* once: then the frame is empty */
   tel->alarm_now = true;
 }
 

@@ -36,7 +36,7 @@ typedef struct loss_ledger {
 
 /* Readings refused by a channel's ring. False when no entry is free: ask again later. */
 bool loss_ring_full(loss_ledger *ledger, uint8_t channel, uint64_t tick_first, uint64_t tick_last,
-                    uint64_t readings);
+                    uint32_t readings);
 
 /* A frame evicted from the outbox, or refused by it. */
 void loss_evicted(loss_ledger *ledger, const outbox_entry *entry);

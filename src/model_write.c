@@ -64,12 +64,16 @@ size_t model_writer_bytes(void) {
                                                        : sizeof(block_readings);
 }
 
+static void walk_open(column_walk *walk, const model_writer *w, column_what what, uint8_t channel) {
+  column_open(walk, what, w->channels, channel, w->blocks, w->size);
+}
+
 /* ---- Series --------------------------------------------------------------------------------- */
 
-static void source_open(model_writer *w, source *s, column_what what, const column *c,
+static void source_open(const model_writer *w, source *s, column_what what, const column *c,
                         int32_t nominal) {
-  column_open(&s->walk, what, w->channels, c->channel, w->blocks, w->size);
-  column_open(&s->quality, COLUMN_QUALITIES, w->channels, c->channel, w->blocks, w->size);
+  walk_open(&s->walk, w, what, c->channel);
+  walk_open(&s->quality, w, COLUMN_QUALITIES, c->channel);
   s->skips = c->skips && what == COLUMN_VALUES;
   s->nominal = nominal;
   s->divisor = 1;
@@ -274,7 +278,7 @@ static bool column_measure(model_writer *w, column *c, uint8_t channel) {
   c->all_valid = true;
   c->regular = true;
   column_walk walk;
-  column_open(&walk, COLUMN_VALUES, w->channels, channel, w->blocks, w->size);
+  walk_open(&walk, w, COLUMN_VALUES, channel);
   while (column_block(&walk)) {
     if (c->count == 0) c->tick_first = walk.head.tick_delta;
     if (walk.head.has_quality) c->all_valid = false;
@@ -287,7 +291,7 @@ static bool column_measure(model_writer *w, column *c, uint8_t channel) {
 
 static void numeric_measure(model_writer *w, column *c) {
   column_walk walk;
-  column_open(&walk, COLUMN_TICKS, w->channels, c->channel, w->blocks, w->size);
+  walk_open(&walk, w, COLUMN_TICKS, c->channel);
   int64_t last = column_tick(&walk), step = 0;
   if (!is_int32(c->tick_first)) w->failed = true;
   for (uint32_t i = 1; i < c->count; i++) {
@@ -299,7 +303,7 @@ static void numeric_measure(model_writer *w, column *c) {
   }
   c->interval = (int32_t)step;
   if (c->all_valid) return;
-  column_open(&walk, COLUMN_QUALITIES, w->channels, c->channel, w->blocks, w->size);
+  walk_open(&walk, w, COLUMN_QUALITIES, c->channel);
   for (uint32_t i = 0; i < c->count; i++) c->series -= column_quality(&walk) == HTEL_NO_VALUE;
   c->skips = c->series < c->count;
 }
@@ -313,8 +317,8 @@ static void flag_put(range_out *out, uint16_t *one, bool value) {
 /* Qualities of numerics, then what stands where there was no value. */
 static void qualities_put(model_writer *w, bool has_other) {
   column_walk own, other;
-  column_open(&own, COLUMN_QUALITIES, w->channels, w->column.channel, w->blocks, w->size);
-  column_open(&other, COLUMN_QUALITIES, w->channels, w->before.channel, w->blocks, w->size);
+  walk_open(&own, w, COLUMN_QUALITIES, w->column.channel);
+  walk_open(&other, w, COLUMN_QUALITIES, w->before.channel);
   uint16_t valid[2][2], same = 1u << (FLAG_BITS - 1);
   for (int i = 0; i < 4; i++) valid[i / 2][i % 2] = 1u << (FLAG_BITS - 1);
   uint8_t last = HTEL_NO_VALUE;
@@ -333,8 +337,8 @@ static void qualities_put(model_writer *w, bool has_other) {
 
 static void absent_values_put(model_writer *w) {
   column_walk own, quality;
-  column_open(&own, COLUMN_VALUES, w->channels, w->column.channel, w->blocks, w->size);
-  column_open(&quality, COLUMN_QUALITIES, w->channels, w->column.channel, w->blocks, w->size);
+  walk_open(&own, w, COLUMN_VALUES, w->column.channel);
+  walk_open(&quality, w, COLUMN_QUALITIES, w->column.channel);
   uint16_t same = 1u << (FLAG_BITS - 1);
   int32_t last = 0;
   for (uint32_t i = 0; i < w->column.count; i++) {
@@ -378,11 +382,11 @@ static void numeric_put(model_writer *w) {
 static void waveform_runs_put(model_writer *w) {
   column_walk walk;
   uint32_t runs = 0, since = 0;
-  column_open(&walk, COLUMN_VALUES, w->channels, w->column.channel, w->blocks, w->size);
+  walk_open(&walk, w, COLUMN_VALUES, w->column.channel);
   while (column_block(&walk)) runs += walk.head.has_time;
   if (runs > MODEL_RUNS_MAX) w->failed = true;
   range_put_number(&w->out, runs - 1u, 0);
-  column_open(&walk, COLUMN_VALUES, w->channels, w->column.channel, w->blocks, w->size);
+  walk_open(&walk, w, COLUMN_VALUES, w->column.channel);
   bool first = true;
   while (column_block(&walk)) {
     if (walk.head.has_time) {
@@ -400,7 +404,7 @@ static void waveform_runs_put(model_writer *w) {
 static void waveform_qualities_put(model_writer *w) {
   for (int pass = 0; pass < 2; pass++) {
     column_walk walk;
-    column_open(&walk, COLUMN_QUALITIES, w->channels, w->column.channel, w->blocks, w->size);
+    walk_open(&walk, w, COLUMN_QUALITIES, w->column.channel);
     uint32_t runs = 0, length = 0;
     uint8_t last = 0;
     for (uint32_t i = 0; i <= w->column.count; i++) {
@@ -425,7 +429,7 @@ static void waveform_qualities_put(model_writer *w) {
 
 static bool waveform_is_plain(model_writer *w) {
   column_walk walk;
-  column_open(&walk, COLUMN_VALUES, w->channels, w->column.channel, w->blocks, w->size);
+  walk_open(&walk, w, COLUMN_VALUES, w->column.channel);
   bool plain = w->column.all_valid;
   for (bool first = true; column_block(&walk); first = false) {
     if (walk.head.has_time != first) plain = false;

@@ -9,15 +9,18 @@
 
 #include <string.h>
 
+#include "bits_out.h"
+
 /* ---- Predictor ------------------------------------------------------------------------ */
 
 #define HISTORY 3u /* values that a prediction looks back on, at most */
 
-/* A partition of values, with the values before it in front. */
+/* A partition of values, with the values before it in front: where they lie, or a copy of them. */
 typedef struct window {
-  uint32_t begin; /* which value is the partition's first; from 1 on */
-  uint32_t count; /* values in the partition */
-  uint32_t first; /* value 0 */
+  uint32_t begin;    /* which value is the partition's first; from 1 on */
+  uint32_t count;    /* values in the partition */
+  uint32_t first;    /* value 0 */
+  const uint32_t *v; /* value `begin`; SERIES_PARTITION may be read from here, and HISTORY before */
   uint32_t values[HISTORY + SERIES_PARTITION];
 } window;
 
@@ -34,18 +37,31 @@ static void source_load(uint32_t *to, const series_source *source, uint32_t begi
   }
 }
 
+/* Before value 0 all values count as equal to it: then every order predicts value 0 for value 1. */
+static void window_copy(window *w, const series_source *source) {
+  w->v = w->values + HISTORY;
+  if (w->begin == 1) {
+    for (uint32_t i = 0; i < HISTORY; i++) w->values[i] = w->first;
+    source_load(w->values + HISTORY, source, 1, w->count);
+  } else {
+    source_load(w->values, source, w->begin - HISTORY, HISTORY + w->count);
+  }
+  for (uint32_t i = w->count; i < SERIES_PARTITION; i++) w->values[HISTORY + i] = 0;
+}
+
 static void window_load(window *w, const series_source *source, uint16_t count) {
   uint32_t left = count - w->begin;
   w->count = left < SERIES_PARTITION ? left : SERIES_PARTITION;
-  source_load(w->values + HISTORY, source, w->begin, w->count);
+  if (source->differences || w->begin == 1 || left < SERIES_PARTITION) {
+    window_copy(w, source);
+  } else {
+    w->v = source->values + w->begin;
+  }
 }
 
-/* Before value 0 all values count as equal to it: then every order predicts value 0 for value 1. */
 static void window_first(window *w, const series_source *source, uint16_t count) {
-  memset(w, 0, sizeof *w);
   w->begin = 1;
   w->first = source_value(source, 0);
-  for (uint32_t i = 0; i < HISTORY; i++) w->values[i] = w->first;
   window_load(w, source, count);
 }
 
@@ -53,7 +69,6 @@ static void window_first(window *w, const series_source *source, uint16_t count)
 static bool window_next(window *w, const series_source *source, uint16_t count) {
   w->begin += w->count;
   if (w->begin >= count) return false;
-  memcpy(w->values, w->values + SERIES_PARTITION, HISTORY * sizeof w->values[0]);
   window_load(w, source, count);
   return true;
 }
@@ -61,7 +76,7 @@ static bool window_next(window *w, const series_source *source, uint16_t count) 
 /* The zigzagged residuals of the window's values; behind the last one zeros. */
 static void window_residuals(const window *restrict w, uint8_t order,
                              uint32_t u[restrict SERIES_PARTITION]) {
-  const uint32_t *v = w->values + HISTORY;
+  const uint32_t *v = w->v;
   if (order == 0) {
     for (int i = 0; i < (int)SERIES_PARTITION; i++) u[i] = wire_zigzag32(v[i] - w->first);
   } else if (order == 1) {
@@ -115,7 +130,7 @@ static inline void residuals(const uint32_t *v, uint32_t first, uint32_t *u0, ui
  * them; to the last bit what window_residuals gives. False where a residual is so large that a sum
  * could need more than 32 bits. */
 static bool window_sums(const window *w, uint64_t sums[4]) {
-  const uint32_t *v = w->values + HISTORY;
+  const uint32_t *v = w->v;
   uint32_t all = 0, sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0, u0, u1, u2, u3;
   for (int i = 0; i < (int)SERIES_PARTITION; i++) {
     residuals(v + i, w->first, &u0, &u1, &u2, &u3);
@@ -143,17 +158,8 @@ static bool window_sums(const window *w, uint64_t sums[4]) {
   sums[3] += sum3;
   return true;
 }
-#else
-/* Without vectors not worth its flash: one order after the other then. */
-static bool window_sums(const window *w, uint64_t sums[4]) {
-  (void)w, (void)sums;
-  return false;
-}
-#endif
 
-/* The order whose residuals are smallest in sum, the lowest of equals; and that sum. */
-static uint8_t order_choose(const series_source *source, uint16_t count, uint64_t *least) {
-  uint64_t sums[4] = {0, 0, 0, 0};
+static void order_sums(const series_source *source, uint16_t count, uint64_t sums[4]) {
   window w;
   window_first(&w, source, count);
   do {
@@ -164,6 +170,46 @@ static uint8_t order_choose(const series_source *source, uint16_t count, uint64_
       sums[order] += residual_sum(u);
     }
   } while (window_next(&w, source, count));
+}
+#else
+#define RESIDUAL_SMALL 0x100000u /* in orders 0 and 1: then a sum of order 3 has 32 bits, too */
+
+/* Without vectors value by value, in registers; to the last bit what window_residuals gives. False
+ * where a sum could need more than 32 bits. */
+static bool small_sums(const uint32_t *v, uint16_t count, uint64_t sums[4]) {
+  const uint32_t first = v[0], *end = v + count;
+  uint32_t before = v[1], step_before = before - first, bend_before = 0; /* value 2: order 2 */
+  uint32_t sum0 = wire_zigzag32(step_before), sum1 = sum0, sum2 = sum0, sum3 = sum0, all = sum0;
+  for (v += 2; v < end; v++) {
+    uint32_t step = *v - before, bend = step - step_before;
+    uint32_t u0 = wire_zigzag32(*v - first), u1 = wire_zigzag32(step);
+    sum0 += u0;
+    sum1 += u1;
+    sum2 += wire_zigzag32(bend);
+    sum3 += wire_zigzag32(bend - bend_before);
+    all |= u0 | u1;
+    before = *v;
+    step_before = step;
+    bend_before = bend;
+  }
+  sums[0] = sum0;
+  sums[1] = sum1;
+  sums[2] = sum2;
+  sums[3] = sum3;
+  return all < RESIDUAL_SMALL;
+}
+
+static void order_sums(const series_source *source, uint16_t count, uint64_t sums[4]) {
+  if (!source->differences && small_sums(source->values, count, sums)) return;
+  for (uint8_t order = 0; order < 4; order++) sums[order] = order_sum(source, count, order);
+}
+#endif
+
+/* The order whose residuals are smallest in sum, the lowest of equals; and that sum. `count` is 2
+ * at least. */
+static uint8_t order_choose(const series_source *source, uint16_t count, uint64_t *least) {
+  uint64_t sums[4] = {0, 0, 0, 0};
+  order_sums(source, count, sums);
   uint8_t best = 0;
   for (uint8_t order = 1; order < 4; order++) {
     if (sums[order] < sums[best]) best = order;
@@ -174,41 +220,6 @@ static uint8_t order_choose(const series_source *source, uint16_t count, uint64_
 
 /* ---- Writing -------------------------------------------------------------------------- */
 
-/* Bits on their way out, first bit of a byte on top. Fewer than 32 wait in `bits`. */
-typedef struct bit_out {
-  wire_out *out;
-  uint64_t bits;
-  unsigned count;
-} bit_out;
-
-/* Adds `count` bits, 0 to 32. */
-static inline void bits_put(bit_out *b, uint32_t value, unsigned count) {
-  b->bits = b->bits << count | value;
-  b->count += count;
-  if (b->count < 32) return;
-  b->count -= 32;
-  uint32_t word = (uint32_t)(b->bits >> b->count);
-  uint8_t *at = b->out->at;
-  if (b->out->end - at < 4) {
-    b->out->full = true;
-    return;
-  }
-  at[0] = (uint8_t)(word >> 24);
-  at[1] = (uint8_t)(word >> 16);
-  at[2] = (uint8_t)(word >> 8);
-  at[3] = (uint8_t)word;
-  b->out->at = at + 4;
-}
-
-/* Pads with zeros to a byte. */
-static void bits_end(bit_out *b) {
-  bits_put(b, 0, (0u - b->count) & 7u);
-  while (b->count > 0) {
-    b->count -= 8;
-    wire_put_byte(b->out, (uint8_t)(b->bits >> b->count));
-  }
-}
-
 /* A residual that is too large for a short code. */
 static void rice_put_long(bit_out *b, uint32_t residual, unsigned parameter) {
   uint32_t quotient = residual >> parameter;
@@ -218,7 +229,7 @@ static void rice_put_long(bit_out *b, uint32_t residual, unsigned parameter) {
     return;
   }
   bits_put(b, (2u << quotient) - 2u, quotient + 1);
-  bits_put(b, residual & ((1u << parameter) - 1u), parameter);
+  if (parameter > 0) bits_put(b, residual & ((1u << parameter) - 1u), parameter);
 }
 
 static void rice_put(bit_out *out, const uint32_t *u, uint32_t count, unsigned parameter) {
@@ -232,9 +243,7 @@ static void rice_put(bit_out *out, const uint32_t *u, uint32_t count, unsigned p
       rice_put_long(&b, u[i], parameter);
       continue;
     }
-    b.bits = ((b.bits + 1) << quotient) - 1; /* that many ones */
-    b.count += quotient;
-    bits_put(&b, u[i] & low, parameter + 1); /* a zero and the remainder */
+    bits_put_code(&b, quotient, u[i] & low, parameter);
   }
   *out = b;
 }
@@ -290,7 +299,7 @@ static unsigned rice_parameter(const uint32_t u[SERIES_PARTITION], uint32_t coun
 }
 
 static void rice_write(wire_out *out, const series_source *source, uint16_t count, uint8_t order) {
-  bit_out b = {out, 0, 0};
+  bit_out b = bits_begin(out);
   window w;
   window_first(&w, source, count);
   do {

@@ -171,7 +171,8 @@ typedef struct htel_delivery_config {
 typedef struct htel_config_fault {
   const char *field; /* "channels.rate", "device_id", ...; static text */
   uint16_t index;    /* which channel or ring, where the field is one of several */
-  const char *why;   /* what it should be, or what is wrong; static text */
+  const char *why;   /* what it should be, or what is wrong; static text. Built with HEALTHTEL_TEXTS
+                        off, for the smallest devices, it only says to look here */
 } htel_config_fault;
 
 typedef struct htel_config {

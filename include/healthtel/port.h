@@ -3,7 +3,8 @@
  *
  * A port is one struct of functions with a context. The core calls them from the thread that calls
  * htel_poll, unless a line says otherwise. None may block for longer than the platform can do
- * without htel_poll. Errors are negative HTEL_E_*. */
+ * without htel_poll. Errors are negative HTEL_E_*. ports/template is a file to fill in,
+ * docs/PORTING.md the way, and tests/port a kit that says what is wrong with a port. */
 #ifndef HEALTHTEL_PORT_H
 #define HEALTHTEL_PORT_H
 

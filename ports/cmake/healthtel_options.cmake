@@ -3,8 +3,10 @@
 # alone.
 option(HEALTHTEL_ZLIB "Coding level ZLIB; off leaves zlib out of the core and the decoder" ON)
 option(HEALTHTEL_BEST "Coding level BEST; off leaves its writing half out of the core" ON)
+option(HEALTHTEL_TEXTS "A configuration's fault says why; off leaves the field's name (1.3 KB)" ON)
 option(HEALTHTEL_BUILD_HOST "Build host ports, tools and examples" ${PROJECT_IS_TOP_LEVEL})
 option(HEALTHTEL_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(HEALTHTEL_ARCH_TESTS "Cross build: the core's tests, for an emulator (tests/arch)" OFF)
 option(HEALTHTEL_COVERAGE "Count executed lines (gcc's --coverage)" OFF)
 set(HEALTHTEL_SANITIZE "" CACHE STRING
   "Sanitizers, as for -fsanitize= (address,undefined or thread)")
