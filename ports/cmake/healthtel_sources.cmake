@@ -8,12 +8,13 @@ function(healthtel_sources result package root)
     set(root ${PROJECT_BINARY_DIR}/sources/${package})
     if(NOT EXISTS ${root}/.complete)
       execute_process(
-        COMMAND bash ${PROJECT_SOURCE_DIR}/ports/cmake/fetch_sources.sh
+        COMMAND bash ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/fetch_sources.sh
                 ${PROJECT_BINARY_DIR}/sources ${package}
         RESULT_VARIABLE failed)
       if(failed)
         message(FATAL_ERROR "The sources of ${package} could not be fetched (see above). "
-                            "They can be given by hand: -DNANOPB_ROOT=... -DZLIB_ROOT=...")
+                            "They can be given by hand: -DNANOPB_ROOT=... -DZLIB_ROOT=... "
+                            "-DMBEDTLS_ROOT=... -DLWIP_ROOT=...")
       endif()
     endif()
   endif()

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* htel_dial.c - see htel_dial.h.
  *
- *     IDLE -> RESOLVING -> CONNECTING -> SECURING -> OPEN -> NOTIFYING -> WAITING -> IDLE
+ *     IDLE -> RESOLVING -> CONNECTING -> OPEN -> WAITING -> IDLE
  *
- * NOTIFYING sends close_notify. WAITING lets the broker hang up first: were the socket closed with
- * bytes unread, the kernel would send a reset, and the broker might lose our DISCONNECT and publish
- * the will. */
+ * WAITING has sent FIN and lets the broker hang up too: were the socket closed with bytes unread,
+ * the kernel would send a reset, and the broker might lose our DISCONNECT and publish the will. All
+ * this carries bytes; TLS is ports/mbedtls/htel_tls_transport.c, which stands around it. */
 #include "htel_dial.h"
 
 #include <poll.h>
@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 
 #include "htel_socket.h"
-#include "htel_tls.h"
+#include "htel_tls_transport.h"
 #include "posix_resolve.h"
 
 #define PORT 8883u
@@ -23,10 +23,11 @@
 #define WAIT_MS 1000u
 #define DRAIN_READS_MAX 16u
 
-enum { IDLE, RESOLVING, CONNECTING, SECURING, OPEN, NOTIFYING, WAITING };
+enum { IDLE, RESOLVING, CONNECTING, OPEN, WAITING };
 
 struct htel_dial {
-  htel_mqtt_transport transport;
+  htel_mqtt_transport plain; /* what stands here */
+  htel_tls_transport secure; /* around it */
   htel_posix *posix;
   htel_port port; /* of posix: the clock */
   char host[HTEL_TLS_HOST_CHARS_MAX + 1];
@@ -34,7 +35,6 @@ struct htel_dial {
   const char *alpn[2];
   uint16_t tcp_port;
   htel_tls_identity identity;
-  htel_dial_stats stats;
 
   int state;
   uint32_t began_ms, span_ms;         /* of the attempt, or of the farewell */
@@ -43,8 +43,6 @@ struct htel_dial {
   resolve_list list;
   unsigned at; /* in the list */
   htel_socket sock;
-  htel_tls tls;
-  bool tls_begun;
   bool read_blocked, write_blocked; /* since the last wait_ms */
   bool written;                     /* the same: the socket holds bytes back */
 };
@@ -88,11 +86,9 @@ static int address_try(htel_dial *dial) {
 }
 
 static int step_resolve(htel_dial *dial) {
-  int rc = htel_tls_ready(&dial->identity);
-  if (rc != 0) return rc; /* no clock: its name is not even looked up */
   if (dial->job == NULL) dial->job = resolve_start(dial->host, dial->tcp_port);
   if (dial->job == NULL) return HTEL_E_MEMORY;
-  rc = resolve_result(dial->job, &dial->list);
+  int rc = resolve_result(dial->job, &dial->list);
   if (rc == HTEL_E_AGAIN) return left_ms(dial) > 0 ? HTEL_E_AGAIN : HTEL_E_RESOLVE;
   resolve_release(dial->job);
   dial->job = NULL;
@@ -105,25 +101,12 @@ static int step_connect(htel_dial *dial) {
   if (rc == HTEL_E_AGAIN && rest_ms(dial, dial->address_ms, dial->address_share) > 0) return rc;
   if (rc == 0) {
     htel_socket_hold(&dial->sock);
-    rc = htel_tls_start(&dial->tls, &dial->identity, htel_socket_stream(&dial->sock));
-    dial->tls_begun = true;
-    dial->state = SECURING;
-    return rc != 0 ? rc : HTEL_E_AGAIN;
+    dial->state = OPEN;
+    return 0;
   }
   htel_socket_close(&dial->sock);
   dial->at++;
   return address_try(dial);
-}
-
-static int step_secure(htel_dial *dial) {
-  int rc = htel_tls_handshake(&dial->tls);
-  dial->written = true;
-  if (rc == HTEL_E_AGAIN) return left_ms(dial) > 0 ? HTEL_E_AGAIN : HTEL_E_LINK_SILENT;
-  if (rc != 0) return rc;
-  dial->stats.handshakes++;
-  dial->stats.resumed += htel_tls_resumed(&dial->tls);
-  dial->state = OPEN;
-  return 0;
 }
 
 static int dial_step(void *ctx) {
@@ -131,7 +114,6 @@ static int dial_step(void *ctx) {
   int rc = HTEL_E_AGAIN;
   if (dial->state == RESOLVING) rc = step_resolve(dial);
   if (dial->state == CONNECTING) rc = step_connect(dial);
-  if (dial->state == SECURING && rc == HTEL_E_AGAIN) rc = step_secure(dial);
   return dial->state == OPEN ? 0 : rc;
 }
 
@@ -139,14 +121,16 @@ static int dial_step(void *ctx) {
 
 static int stream_read(void *ctx, uint8_t *buf, size_t size) {
   htel_dial *dial = ctx;
-  int n = htel_tls_read(&dial->tls, buf, size);
+  htel_stream raw = htel_socket_stream(&dial->sock);
+  int n = raw.read(raw.ctx, buf, size);
   dial->read_blocked = n == 0;
   return n;
 }
 
 static int stream_write(void *ctx, const uint8_t *buf, size_t size) {
   htel_dial *dial = ctx;
-  int n = htel_tls_write(&dial->tls, buf, size);
+  htel_stream raw = htel_socket_stream(&dial->sock);
+  int n = raw.write(raw.ctx, buf, size);
   dial->write_blocked = n == 0;
   dial->written = true;
   return n;
@@ -159,8 +143,6 @@ static htel_stream dial_stream(void *ctx) {
 /* ---- Ending ---------------------------------------------------------------------------- */
 
 static int hang_up(htel_dial *dial) {
-  if (dial->tls_begun) htel_tls_free(&dial->tls);
-  dial->tls_begun = false;
   htel_socket_close(&dial->sock);
   dial->read_blocked = dial->write_blocked = dial->written = false;
   dial->state = IDLE;
@@ -181,17 +163,12 @@ static int dial_close(void *ctx, bool orderly) {
   htel_dial *dial = ctx;
   if (!orderly || dial->state < OPEN) return hang_up(dial);
   if (dial->state == OPEN) {
-    dial->state = NOTIFYING;
+    shutdown(dial->sock.fd, SHUT_WR);
+    dial->state = WAITING;
     dial->began_ms = now_ms(dial);
     dial->span_ms = FAREWELL_MS;
   }
-  if (left_ms(dial) == 0) return hang_up(dial);
-  if (dial->state == NOTIFYING) {
-    if (htel_tls_close_notify(&dial->tls) == HTEL_E_AGAIN) return HTEL_E_AGAIN;
-    shutdown(dial->sock.fd, SHUT_WR);
-    dial->state = WAITING;
-  }
-  return drained(dial) ? hang_up(dial) : HTEL_E_AGAIN;
+  return left_ms(dial) == 0 || drained(dial) ? hang_up(dial) : HTEL_E_AGAIN;
 }
 
 /* ---- Sleeping ---------------------------------------------------------------------------- */
@@ -201,13 +178,6 @@ static uint32_t wait_stream(htel_dial *dial) {
   dial->read_blocked = dial->write_blocked = false; /* the next read or write will say */
   if (events != 0) htel_posix_watch(dial->posix, dial->sock.fd, (short)events);
   return WAIT_MS;
-}
-
-static uint32_t wait_secure(htel_dial *dial) {
-  htel_tls_wants wants = htel_tls_wanted(&dial->tls);
-  if (wants == HTEL_TLS_WANTS_CPU) return 0;
-  htel_posix_watch(dial->posix, dial->sock.fd, wants == HTEL_TLS_WANTS_WRITE ? POLLOUT : POLLIN);
-  return left_ms(dial);
 }
 
 static uint32_t dial_wait_ms(void *ctx) {
@@ -222,9 +192,7 @@ static uint32_t dial_wait_ms(void *ctx) {
     case CONNECTING:
       htel_posix_watch(dial->posix, dial->sock.fd, POLLOUT);
       return rest_ms(dial, dial->address_ms, dial->address_share);
-    case SECURING: return wait_secure(dial);
     case OPEN: return wait_stream(dial);
-    case NOTIFYING: htel_posix_watch(dial->posix, dial->sock.fd, POLLOUT); return left_ms(dial);
     case WAITING: htel_posix_watch(dial->posix, dial->sock.fd, POLLIN); return left_ms(dial);
     default: return WAIT_MS;
   }
@@ -260,33 +228,43 @@ static int config_take(htel_dial *dial, const htel_dial_config *config) {
   return htel_tls_identity_load(&dial->identity, &tls);
 }
 
+static void transports_set(htel_dial *dial) {
+  dial->plain = (htel_mqtt_transport){.ctx = dial,
+                                      .open = dial_open,
+                                      .step = dial_step,
+                                      .stream = dial_stream,
+                                      .wait_ms = dial_wait_ms,
+                                      .close = dial_close};
+  htel_tls_transport_config config = {.under = &dial->plain,
+                                      .identity = &dial->identity,
+                                      .tick_ms = dial->port.tick_ms,
+                                      .tick_ctx = dial->port.ctx};
+  htel_tls_transport_init(&dial->secure, &config); /* all of it is there */
+}
+
 int htel_dial_new(htel_dial **dial, const htel_dial_config *config) {
   *dial = NULL;
   htel_dial *self = calloc(1, sizeof *self);
   if (self == NULL) return HTEL_E_MEMORY;
   self->sock = (htel_socket)HTEL_SOCKET_NONE;
-  self->transport = (htel_mqtt_transport){.ctx = self,
-                                          .open = dial_open,
-                                          .step = dial_step,
-                                          .stream = dial_stream,
-                                          .wait_ms = dial_wait_ms,
-                                          .close = dial_close};
   int rc = config_take(self, config);
   if (rc != 0) {
     free(self);
     return rc;
   }
+  transports_set(self);
   *dial = self;
   return 0;
 }
 
 const htel_mqtt_transport *htel_dial_transport(htel_dial *dial) {
-  return &dial->transport;
+  return htel_tls_transport_get(&dial->secure);
 }
 
 void htel_dial_free(htel_dial *dial) {
   if (dial == NULL) return;
-  hang_up(dial);
+  const htel_mqtt_transport *transport = htel_dial_transport(dial);
+  transport->close(transport->ctx, false);
   if (dial->job != NULL) resolve_release(dial->job);
   htel_tls_identity_free(&dial->identity);
   explicit_bzero(dial, sizeof *dial);
@@ -294,5 +272,5 @@ void htel_dial_free(htel_dial *dial) {
 }
 
 htel_dial_stats htel_dial_stats_get(const htel_dial *dial) {
-  return dial->stats;
+  return (htel_dial_stats){dial->secure.stats.handshakes, dial->secure.stats.resumed};
 }

@@ -10,6 +10,10 @@
 #include <limits.h>
 #include <string.h>
 
+#if defined(MBEDTLS_ECP_RESTARTABLE)
+#include <mbedtls/ecp.h>
+#endif
+
 #include "tls_internal.h"
 
 #define TICKETS_MAX 16u         /* in a row; servers send two */
@@ -160,6 +164,18 @@ static int handshake_accept(htel_tls *tls) {
   return 0;
 }
 
+/* The limit is mbedTLS's for all it does: nobody else's work is to be cut. */
+static int handshake_go_on(htel_tls *tls) {
+#if defined(MBEDTLS_ECP_RESTARTABLE)
+  mbedtls_ecp_set_max_ops(tls->identity->config.ecp_ops_max);
+  int rc = mbedtls_ssl_handshake(&tls->ssl);
+  mbedtls_ecp_set_max_ops(0);
+  return rc;
+#else
+  return mbedtls_ssl_handshake(&tls->ssl);
+#endif
+}
+
 int htel_tls_handshake(htel_tls *tls) {
   if (tls->error != 0) {
     return tls->error;
@@ -169,7 +185,7 @@ int htel_tls_handshake(htel_tls *tls) {
   }
   tls->identity->handshaking = tls;
   tls->read_budget = READ_BYTES_MAX;
-  int rc = mbedtls_ssl_handshake(&tls->ssl);
+  int rc = handshake_go_on(tls);
   tls->identity->handshaking = NULL;
   if (rc != 0) {
     return wants_again(tls, rc) != 0 ? HTEL_E_AGAIN : fail(tls, error_of(tls, rc));

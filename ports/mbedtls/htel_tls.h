@@ -69,6 +69,12 @@ typedef struct htel_tls_config {
   /* `size` unpredictable bytes, 0 or an error. NULL: mbedTLS's entropy sources, where built. */
   int (*entropy)(void *ctx, uint8_t *buf, size_t size);
   void *entropy_ctx;
+  /* Where mbedTLS is built with MBEDTLS_ECP_RESTARTABLE: about how much of elliptic-curve
+   * arithmetic one htel_tls_handshake() does before it returns HTEL_E_AGAIN with
+   * HTEL_TLS_WANTS_CPU, in mbedTLS's units (mbedtls_ecp_set_max_ops; a multiplication on P-256
+   * takes some 3,500). 0: all at once. Used with ECDHE-ECDSA, where the server's certificate is
+   * ECDSA. */
+  uint32_t ecp_ops_max;
 } htel_tls_config;
 
 /* Who we are, whom we trust, which server we speak to; and the session to resume. */

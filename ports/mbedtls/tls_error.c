@@ -3,6 +3,8 @@
  * HTEL_E_TLS_* that tells an engineer what to change. docs/TLS.md has them in a table. */
 #include "tls_internal.h"
 
+#include <mbedtls/rsa.h>
+
 /* TLS alert descriptions, RFC 5246 section 7.2, RFC 8446 section 6, RFC 7301. */
 enum {
   ALERT_UNEXPECTED_MESSAGE = 10,

@@ -33,10 +33,23 @@ static const int ciphersuites[] = {
     0};
 
 #if MBEDTLS_VERSION_NUMBER < 0x03010000
-static const mbedtls_ecp_group_id groups[] = {MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_CURVE25519,
-                                              MBEDTLS_ECP_DP_SECP384R1, MBEDTLS_ECP_DP_NONE};
+/* A small build may lack some of these, and 2.28 refuses to offer what it has not. */
+static const mbedtls_ecp_group_id groups[] = {
+#if defined(MBEDTLS_ECP_DP_SECP256R1_ENABLED)
+    MBEDTLS_ECP_DP_SECP256R1,
+#endif
+#if defined(MBEDTLS_ECP_DP_CURVE25519_ENABLED)
+    MBEDTLS_ECP_DP_CURVE25519,
+#endif
+#if defined(MBEDTLS_ECP_DP_SECP384R1_ENABLED)
+    MBEDTLS_ECP_DP_SECP384R1,
+#endif
+    MBEDTLS_ECP_DP_NONE};
 /* 2.28 would take SHA-1 in the server's key exchange by default; 3.x has left it out. */
-static const int signature_hashes[] = {MBEDTLS_MD_SHA256, MBEDTLS_MD_SHA384, MBEDTLS_MD_SHA512,
+static const int signature_hashes[] = {MBEDTLS_MD_SHA256,
+#if defined(MBEDTLS_SHA512_C)
+                                       MBEDTLS_MD_SHA384, MBEDTLS_MD_SHA512,
+#endif
                                        MBEDTLS_MD_NONE};
 #else
 static const uint16_t groups[] = {
