@@ -1,19 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* size_probe.c - a device that uses the whole client, linked to see what of the library stays.
  *
+ *     PROBE_FLASH   its frames lie on flash
+ *     PROBE_LINK    it has ports/mqtt over ports/mbedtls; TCP is the firmware's own
+ *
  * Linked without start-up code, C library start or system calls: that it links at all shows that
  * the core needs none. It is never run; main() only names each public function of a device. */
 #include "healthtel/healthtel.h"
+#if defined(PROBE_LINK)
+#include <htel_mqtt.h>
+#include <htel_tls_transport.h>
+#endif
 
-extern const htel_port probe_port; /* the firmware's own, at no cost here */
-extern uint64_t probe_memory[1];
-extern volatile int probe_result;
+/* The firmware's own, at no cost here: the linker puts it nowhere. */
+extern struct {
+  htel_port port;
+  htel_flash flash;
+  volatile int result;
+  uint64_t memory[1];
+#if defined(PROBE_LINK)
+  htel_mqtt mqtt;
+  htel_mqtt_config mqtt_config;
+  htel_tls_identity identity;
+  htel_tls_config tls_config;
+  htel_tls_transport secure;
+  htel_tls_transport_config secure_config;
+#endif
+} probe;
+
+#if defined(PROBE_LINK)
+static int link_use(void) {
+  int result = htel_tls_identity_load(&probe.identity, &probe.tls_config);
+  result += htel_tls_transport_init(&probe.secure, &probe.secure_config);
+  probe.mqtt_config.transport = htel_tls_transport_get(&probe.secure);
+  result += htel_mqtt_init(&probe.mqtt, &probe.mqtt_config);
+  probe.port.link = htel_mqtt_link(&probe.mqtt);
+  htel_tls_identity_free(&probe.identity);
+  return result;
+}
+#endif
 
 int main(void) {
   static const htel_channel channels[] = {
       {.code = HTEL_MDC_ECG_LEAD_II, .kind = HTEL_WAVEFORM, .rate = {360, 1}}};
   static const htel_config config = {
-      .device_id = "probe", .channels = channels, .channel_count = 1};
+    .device_id = "probe",
+    .channels = channels,
+    .channel_count = 1,
+#if defined(PROBE_FLASH)
+    .outbox = {.code = &htel_outbox_on_flash, .flash = &probe.flash},
+#endif
+  };
   static const htel_alarm_event event = {.source = HTEL_NO_SOURCE};
   static const int32_t samples[36] = {0};
   htel *tel = NULL;
@@ -22,7 +59,10 @@ int main(void) {
   uint32_t error_ms = 0;
 
   int result = (int)htel_memory_needed(&config);
-  result += htel_open(&tel, probe_memory, (size_t)result, &config, &probe_port);
+#if defined(PROBE_LINK)
+  result += link_use();
+#endif
+  result += htel_open(&tel, probe.memory, (size_t)result, &config, &probe.port);
   result += htel_record(tel, 0, 1) + htel_record_at(tel, 0, 1, HTEL_VALID, 1);
   result += htel_record_block(tel, 0, samples, 36);
   result += htel_record_block_at(tel, 0, samples, 36, HTEL_ARTEFACT, 1);
@@ -32,7 +72,7 @@ int main(void) {
   htel_stats_get(tel, &stats);
   result += htel_flush(tel, 1) + htel_close(tel, 1) + stats.last_error;
   result += htel_strerror(result)[0] + htel_errname(result)[0];
-  probe_result = result;
+  probe.result = result;
   for (;;) {
   }
 }

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""size_table.py - flash and RAM of the library by stage, from its archives and a link map.
+"""size_table.py - flash and RAM of the library by stage, from its archives and link maps.
 
-Two figures of flash for each object: `object` is all that its sections hold (code, constants,
-initial values), `linked` is what stays in a device that calls every function of the client (and
-for the runtime what that device takes from compiler and C library). An object of which nothing
-is linked is for servers and tools: it reads frames.
+Of each object: `object`, all that its sections hold (code, constants, initial values) in the
+largest of its builds; and for each device what stays of it there once linked. An object of which
+nothing stays in any device is for servers and tools: it reads frames.
 
 The texts of htel_strerror are a part of their own, since a device that does not call it (it can
-log the number) does not carry them. The limit is for the linked core without those texts, with
-nanopb and the generated code, without zlib. Exit status 1 above it.
+log the number) does not carry them. A limit is for a linked device without those texts and without
+the runtime, with nanopb and the generated code. Exit status 1 above one.
 
-RAM is static data: the library has none, its memory is the caller's (htel_memory_needed).
+RAM: the library has no static data, its memory is the caller's. What its structs take is listed
+below the table; `htel-size` adds them up for a configuration.
 """
 import argparse
 import json
@@ -19,12 +19,12 @@ import re
 import subprocess
 import sys
 
-GENERATED = {"healthtel.pb"}
-TEXTS = {"error"}
-
-
-def stage_name(member):
-    return re.sub(r"\.(c\.)?(o|obj)$", "", member)
+PARTS = {"healthtel_nanopb": "nanopb", "healthtel_zlib": "zlib", "size_mqtt": "ports/mqtt",
+         "size_tls": "ports/mbedtls", "healthtel_mbedtls_library": "mbedTLS"}
+WHOLE = ("nanopb", "zlib", "mbedTLS")  # of others: one line each
+ORDER = ("core", "generated", "nanopb", "zlib", "texts", "ports/mqtt", "ports/mbedtls", "mbedTLS",
+         "runtime")
+LIMITED = ("core", "generated", "nanopb", "zlib")
 
 
 def object_sizes(objdump, archive):
@@ -56,7 +56,7 @@ def linked_sizes(path):
     text = re.sub(r"\n (\.\S+)\n\s+0x", r"\n \1 0x", text)
     sizes = {}
     for name, size, file in re.findall(r"\n (\.\S+)\s+0x[0-9a-f]+\s+0x([0-9a-f]+) (\S+)", text):
-        if not re.match(r"\.(text|rodata|data|ARM\.exidx|ARM\.extab)", name):
+        if not re.match(r"\.(text|rodata|srodata|data|sdata|ARM\.exidx|ARM\.extab)", name):
             continue
         base = file.rsplit("/", 1)[-1]
         where = re.match(r"(.+)\((.+)\)$", base)
@@ -65,85 +65,110 @@ def linked_sizes(path):
     return sizes
 
 
-def part_of(archive, name, flash_linked):
-    if "nanopb" in archive or "zlib" in archive:
-        return "nanopb" if "nanopb" in archive else "zlib"
-    if name in GENERATED:
-        return "generated"
-    if name in TEXTS:
-        return "texts"
-    return "core" if flash_linked else "not in a device"
+def archive_name(path):
+    return re.sub(r"^lib|\.a$", "", path.rsplit("/", 1)[-1])
+
+
+def part_of(archive, stage):
+    if archive in PARTS:
+        return PARTS[archive]
+    return {"healthtel.pb": "generated", "error": "texts"}.get(stage, "core")
 
 
 def measure(arguments):
-    linked = linked_sizes(arguments.map)
-    stages, own = [], set()
-    for archive in arguments.archives:
-        base = archive.rsplit("/", 1)[-1]
+    devices = dict(text.split("=", 1) for text in arguments.device)
+    linked = {device: linked_sizes(path) for device, path in devices.items()}
+    stages, own = {}, set()
+    for path in dict.fromkeys(arguments.archive):
+        base = path.rsplit("/", 1)[-1]
         own.add(base)
-        for member, (flash, ram) in object_sizes(arguments.objdump, archive).items():
-            name = stage_name(member)
-            flash_linked = linked.get((base, member), 0)
-            stages.append({"stage": name, "part": part_of(base, name, flash_linked),
-                           "flash_object": flash, "flash_linked": flash_linked,
-                           "ram_static": ram})
-    runtime = sum(size for (archive, _), size in linked.items() if archive and archive not in own)
-    return stages, runtime
+        for member, (flash, ram) in object_sizes(arguments.objdump, path).items():
+            name = re.sub(r"\.(c\.)?(o|obj)$", "", member)
+            part = part_of(archive_name(path), name)
+            name = part if part in WHOLE else name
+            stage = stages.setdefault((part, name), {
+                "stage": name, "part": part, "object": 0, "ram_static": 0,
+                "linked": dict.fromkeys(devices, 0)})
+            if part in WHOLE:
+                stage["object"] += flash
+                stage["ram_static"] += ram
+            else:
+                stage["object"] = max(stage["object"], flash)
+                stage["ram_static"] = max(stage["ram_static"], ram)
+            for device, sizes in linked.items():
+                stage["linked"][device] += sizes.get((base, member), 0)
+    runtime = {device: sum(size for (archive, _), size in sizes.items()
+                           if archive and archive not in own)
+               for device, sizes in linked.items()}
+    stages["runtime", "runtime"] = {"stage": "compiler and C library", "part": "runtime",
+                                    "object": 0, "ram_static": 0, "linked": runtime}
+    return sorted(stages.values(), key=lambda s: (ORDER.index(s["part"]), -s["object"]))
 
 
-def total(stages, *parts):
-    return {column: sum(stage[column] for stage in stages if stage["part"] in parts)
-            for column in ("flash_object", "flash_linked", "ram_static")}
+def state_sizes(nm, path):
+    listing = subprocess.run([nm, "-S", path], check=True, capture_output=True, text=True)
+    found = re.findall(r"^[0-9a-f]+ ([0-9a-f]+) \w state_(\w+)$", listing.stdout, re.M)
+    return {name: int(size, 16) for size, name in found}
 
 
-def print_table(report, over):
+def of_parts(stages, device, parts):
+    return sum(stage["linked"][device] for stage in stages if stage["part"] in parts)
+
+
+def print_table(report):
+    devices = list(report["all"])
+
     def row(name, *figures):
-        print(f"{name:<34}" + "".join(f"{figure:>10}" for figure in figures))
+        print(f"{name:<24}" + "".join(f"{figure:>9}" for figure in figures))
 
-    row("stage", "object", "linked", "RAM")
-    for part in ("core", "generated", "nanopb", "texts", "zlib", "not in a device"):
-        of_part = [stage for stage in report["stages"] if stage["part"] == part]
-        for stage in sorted(of_part, key=lambda s: s["stage"]):
-            label = stage["stage"] + ("" if part == "core" else f" ({part})")
-            row(label, stage["flash_object"], stage["flash_linked"], stage["ram_static"])
-    print("-" * 64)
-    row("core, generated and nanopb", *report["device"].values())
-    row("texts of htel_strerror", *report["texts"].values())
-    row("compiler and C library runtime", "", report["runtime"]["flash_linked"], "")
-    if report["zlib"]["flash_object"]:
-        row("zlib", *report["zlib"].values())
-    row("all of the above", "", sum(report[part]["flash_linked"] for part in
-                                    ("device", "texts", "runtime", "zlib")), "")
-    if report["limit"]:
-        free = report["limit"] - report["device"]["flash_linked"]
-        print(f"limit {report['limit']} for core, generated and nanopb, linked: "
-              f"{'OVER by' if over else 'free'} {abs(free)}")
+    print(f"{report['cpu']}: bytes of flash; `object` whole, the others linked into that device\n")
+    row("stage", "object", *devices, "RAM")
+    for stage in report["stages"]:
+        if any(stage["linked"].values()):
+            row(stage["stage"], stage["object"] or "", *stage["linked"].values(),
+                stage["ram_static"])
+    print("-" * (42 + 9 * len(devices)))
+    row("limited parts", "", *report["limited"].values())
+    row("all", "", *report["all"].values())
+    tools = [stage["stage"] for stage in report["stages"] if not any(stage["linked"].values())]
+    print("not in a device:", ", ".join(tools))
+    print("\nRAM of a client's parts, bytes each (the caller's; htel-size adds them up):")
+    print("  " + ", ".join(f"{name} {size}" for name, size in report["state"].items()))
+    for device, limit in report["limits"].items():
+        free = limit - report["limited"][device]
+        print(f"limit of {device}: {limit}, {'free' if free >= 0 else 'OVER by'} {abs(free)}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("archives", nargs="+")
+    parser.add_argument("--cpu", required=True)
+    parser.add_argument("--device", action="append", required=True, metavar="NAME=MAP")
+    parser.add_argument("--archive", action="append", required=True)
+    parser.add_argument("--state", required=True, help="object file of size_state.c")
     parser.add_argument("--objdump", required=True)
-    parser.add_argument("--map", required=True)
-    parser.add_argument("--limit", type=int, required=True)
+    parser.add_argument("--nm", required=True)
+    parser.add_argument("--limit", action="append", default=[], metavar="DEVICE=BYTES")
     parser.add_argument("--json-file", required=True, help="write the figures here")
     parser.add_argument("--json", action="store_true", help="print those instead of a table")
     arguments = parser.parse_args()
 
-    stages, runtime = measure(arguments)
-    zlib = total(stages, "zlib")
-    report = {"stages": stages, "device": total(stages, "core", "generated", "nanopb"),
-              "texts": total(stages, "texts"), "runtime": {"flash_linked": runtime}, "zlib": zlib,
-              "limit": None if zlib["flash_object"] else arguments.limit}
-    over = bool(report["limit"]) and report["device"]["flash_linked"] > report["limit"]
+    stages = measure(arguments)
+    devices = list(stages[0]["linked"])
+    limits = {device: int(limit) for device, limit in
+              (text.split("=", 1) for text in arguments.limit) if int(limit) > 0}
+    report = {
+        "cpu": arguments.cpu, "stages": stages, "state": state_sizes(arguments.nm, arguments.state),
+        "limited": {device: of_parts(stages, device, LIMITED) for device in devices},
+        "all": {device: of_parts(stages, device, ORDER) for device in devices},
+        "limits": limits}
     text = json.dumps(report, indent=2)
     with open(arguments.json_file, "w", encoding="utf-8") as file:
         file.write(text + "\n")
     if arguments.json:
         print(text)
     else:
-        print_table(report, over)
-    return 1 if over else 0
+        print_table(report)
+    return 1 if any(report["limited"][device] > limit for device, limit in limits.items()) else 0
 
 
 if __name__ == "__main__":

@@ -74,9 +74,7 @@ void fixture_frame(fixture *f) {
 /* Where sample i of a waveform is, computed from the format's definition. */
 static uint64_t waveform_tick(const code_column *column, uint32_t i) {
   htel_rate rate = fixture_channels[column->channel].rate;
-  unsigned __int128 exact = (unsigned __int128)column->tick_first * rate.num + column->phase +
-                            (unsigned __int128)i * 1000u * rate.den;
-  return (uint64_t)(exact / rate.num);
+  return column->tick_first + (column->phase + (uint64_t)i * 1000u * rate.den) / rate.num;
 }
 
 void fixture_expect(fixture *f, const code_column *column) {

@@ -12,7 +12,11 @@
 #include "frame.h"
 
 _Noreturn void hostile_broken(const char *what, const char *file, int line) {
-  dprintf(2, "%s:%d: broken promise: %s\n", file, line, what); /* also where stderr is elsewhere */
+#if defined(__unix__) /* also where stderr is elsewhere */
+  dprintf(2, "%s:%d: broken promise: %s\n", file, line, what);
+#else
+  fprintf(stderr, "%s:%d: broken promise: %s\n", file, line, what);
+#endif
   abort();
 }
 

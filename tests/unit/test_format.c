@@ -175,7 +175,7 @@ static void append(char *text, size_t room, const char *format, ...) {
 
 static void append_series(char *text, size_t room, const htel_series *s) {
   for (unsigned i = 0; i < s->count; i++) {
-    append(text, room, "%u %" PRIu64, s->channel, s->ticks[i]);
+    append(text, room, "%u %llu", s->channel, (unsigned long long)s->ticks[i]);
     if (s->kind == HTEL_ALARM) {
       const htel_alarm_event *a = &s->alarms[i];
       append(text, room, " code %" PRIu32 " state %u priority %u latched %u source %u\n", a->code,

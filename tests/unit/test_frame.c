@@ -218,7 +218,10 @@ static void test_encrypted_frames_are_not_misread(void **state) {
 static void test_unknown_coding_is_unsupported(void **state) {
   (void)state;
   assert_int_equal(DECODE("\x10\x01\x30\x02\x42\x01x"), HTEL_E_UNSUPPORTED);
-  assert_int_equal(DECODE("\x10\x01\x30\xFF\xFF\x03\x42\x01x"), HTEL_E_UNSUPPORTED);
+  /* Where enums are as small as may be, 65535 does not fit one. */
+  typedef enum { SMALL } small;
+  assert_int_equal(DECODE("\x10\x01\x30\xFF\xFF\x03\x42\x01x"),
+                   sizeof(small) > 1 ? HTEL_E_UNSUPPORTED : HTEL_E_FORMAT);
 }
 
 static void test_senseless_frames_are_refused(void **state) {

@@ -194,7 +194,7 @@ static void begin(run *r, uint64_t seed, bool on_flash) {
   r->config.fault = &fault;
   int32_t needed = htel_memory_needed(&r->config);
   if (needed < 0) fail_msg("%s: %s", fault.field, fault.why);
-  r->memory = malloc((size_t)needed);
+  r->memory = aligned_alloc(_Alignof(max_align_t), (size_t)needed);
   assert_int_equal(htel_open(&r->tel, r->memory, (size_t)needed, &r->config, &w->port), 0);
   for (unsigned c = 0; c < CHANNELS; c++) r->origin[c] = w->tick_ms;
   r->began = w->tick_ms;

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <pb_decode.h>
 
 #include "healthtel/decode.h"
+#include "proto.h"
 #include "random.h"
 
 static htel_receipt receipt;
@@ -127,7 +129,120 @@ static void test_bad_receipts_are_refused(void **state) {
   assert_int_equal(DECODE("\x32\x03\x01\x02\x03"), HTEL_E_FORMAT);     /* three quarters */
   assert_int_equal(DECODE("\x08"), HTEL_E_FORMAT);
   assert_int_equal(DECODE("\x0B"), HTEL_E_FORMAT);
-  assert_int_equal(DECODE("\x68\x01"), 0); /* an unknown field: from a newer ingest */
+  assert_int_equal(DECODE("\x00\x01"), HTEL_E_FORMAT); /* no field has the number 0 */
+  assert_int_equal(DECODE("\x68\x01"), 0);             /* an unknown field: from a newer ingest */
+}
+
+/* ---- Beside nanopb's decoder ------------------------------------------------------------ */
+
+typedef struct range_list {
+  htel_range ranges[HTEL_RANGES_MAX];
+  uint16_t count;
+} range_list;
+
+static bool range_by_nanopb(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+  (void)field;
+  range_list *list = *arg;
+  healthtel_v1_Range range = healthtel_v1_Range_init_zero;
+  if (!pb_decode(stream, healthtel_v1_Range_fields, &range)) return false;
+  if (range.first == 0 || range.first > range.last) return false;
+  if (list->count < HTEL_RANGES_MAX)
+    list->ranges[list->count++] = (htel_range){range.first, range.last};
+  return true;
+}
+
+static bool births_by_nanopb(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+  (void)field;
+  htel_receipt *r = *arg;
+  while (stream->bytes_left > 0) {
+    uint32_t schema;
+    if (!pb_decode_fixed32(stream, &schema)) return false;
+    if (r->birth_count < 4) r->births[r->birth_count++] = schema;
+  }
+  return true;
+}
+
+static int decode_by_nanopb(htel_receipt *r, const uint8_t *bytes, size_t size) {
+  range_list stored = {.count = 0}, quarantined = {.count = 0};
+  memset(r, 0, sizeof *r);
+  healthtel_v1_Receipt message = healthtel_v1_Receipt_init_zero;
+  message.stored = (pb_callback_t){.funcs.decode = range_by_nanopb, .arg = &stored};
+  message.quarantined = (pb_callback_t){.funcs.decode = range_by_nanopb, .arg = &quarantined};
+  message.births = (pb_callback_t){.funcs.decode = births_by_nanopb, .arg = r};
+  pb_istream_t stream = pb_istream_from_buffer(bytes, size);
+  if (!pb_decode(&stream, healthtel_v1_Receipt_fields, &message)) return HTEL_E_FORMAT;
+  memcpy(r->stored, stored.ranges, stored.count * sizeof stored.ranges[0]);
+  memcpy(r->quarantined, quarantined.ranges, quarantined.count * sizeof quarantined.ranges[0]);
+  r->stored_count = stored.count;
+  r->quarantined_count = quarantined.count;
+  r->boot = message.boot;
+  r->utc_ms = message.utc_ms;
+  r->pause_ms = message.pause_ms;
+  r->birth_wanted = message.birth_wanted;
+  return 0;
+}
+
+static size_t varint_put(uint8_t *to, uint64_t value) {
+  size_t n = 0;
+  for (; value >= 0x80; value >>= 7) to[n++] = (uint8_t)(value | 0x80);
+  to[n++] = (uint8_t)value;
+  return n;
+}
+
+static size_t range_put(test_random *random, uint8_t *to) {
+  static const uint8_t tags[] = {0x08, 0x08, 0x10, 0x10, 0x18};
+  size_t n = 0;
+  for (uint32_t fields = random_below(random, 4); fields > 0; fields--) {
+    to[n++] = tags[random_below(random, sizeof tags)];
+    n += varint_put(to + n, random_u64(random) >> (27 + random_below(random, 37)));
+  }
+  return n;
+}
+
+/* One field of a receipt, of the right wire type, or one from a newer ingest of any. */
+static size_t field_put(test_random *random, uint8_t *to) {
+  static const uint8_t tags[] = {0x08, 0x12, 0x1A, 0x20, 0x28, 0x32, 0x35, 0x40, 0x41, 0x42, 0x45};
+  uint8_t tag = tags[random_below(random, sizeof tags)], inside[32];
+  size_t n = varint_put(to, tag), bytes = (tag & 7) == 1 ? 8 : 4;
+  if ((tag & 7) == 0)
+    return n + varint_put(to + n, random_u64(random) >> (tag == 0x28 ? 28 + random_below(random, 36)
+                                                                     : random_below(random, 64)));
+  for (size_t i = 0; i < sizeof inside; i++) inside[i] = (uint8_t)random_u32(random);
+  if ((tag & 7) == 2) {
+    bytes = tag == 0x12 || tag == 0x1A ? range_put(random, inside) : random_below(random, 20);
+    if (tag == 0x32 && random_below(random, 8) > 0) bytes &= ~(size_t)3;
+    n += varint_put(to + n, bytes);
+  }
+  memcpy(to + n, inside, bytes);
+  return n + bytes;
+}
+
+static void test_nanopb_reads_the_same(void **state) {
+  (void)state;
+  test_random random = {3};
+  unsigned good = 0, bad = 0;
+  for (unsigned round = 0; round < 200000; round++) {
+    uint8_t bytes[HTEL_RECEIPT_BYTES_MAX];
+    size_t size = 0;
+    for (uint32_t fields = random_below(&random, 8); fields > 0; fields--)
+      size += field_put(&random, bytes + size);
+    if (size > 0 && random_below(&random, 4) == 0) size -= random_below(&random, 4) % size;
+    htel_receipt expected;
+    int rc = decode_by_nanopb(&expected, bytes, size);
+    assert_int_equal(htel_receipt_decode(&receipt, bytes, size), rc);
+    rc == 0 ? good++ : bad++;
+    if (rc == 0) assert_memory_equal(&receipt, &expected, sizeof receipt);
+  }
+  assert_true(good > 20000 && bad > 20000);
+}
+
+static void test_another_wire_type_is_passed_over(void **state) {
+  (void)state;
+  assert_int_equal(DECODE("\x0D\x01\x02\x03\x04\x10\x05\x22\x01\x07\x28\x09"), 0);
+  assert_int_equal(receipt.boot, 0);
+  assert_int_equal(receipt.stored_count, 0);
+  assert_int_equal(receipt.utc_ms, 0);
+  assert_int_equal(receipt.pause_ms, 9);
 }
 
 static void test_garbage_ends_well(void **state) {
@@ -149,6 +264,8 @@ int main(void) {
       cmocka_unit_test(test_what_is_beyond_the_maximum_is_left_out),
       cmocka_unit_test(test_births_may_come_unpacked),
       cmocka_unit_test(test_bad_receipts_are_refused),
+      cmocka_unit_test(test_nanopb_reads_the_same),
+      cmocka_unit_test(test_another_wire_type_is_passed_over),
       cmocka_unit_test(test_garbage_ends_well),
   };
   return cmocka_run_group_tests_name("receipt", tests, NULL, NULL);

@@ -147,6 +147,43 @@ static void test_ledger_never_overflows(void **state) {
   assert_int_equal(sum, 600 * 10 + 5);
 }
 
+static void test_ledger_says_when_and_how_exactly(void **state) {
+  (void)state;
+  loss_ledger l = {0};
+  htel_loss out[LOSS_ENTRIES];
+  static const uint64_t first[] = {500, 300, 600}, last[] = {600, 900, 700};
+  for (unsigned i = 0; i < 3; i++) {
+    loss_ring_full(&l, 2, first[i], last[i], 1);
+    outbox_entry e = evicted(i + 1, i, 1);
+    e.tick_first = first[i];
+    e.tick_last = last[i];
+    loss_evicted(&l, &e);
+  }
+  assert_int_equal(loss_take(&l, 20, out, LOSS_ENTRIES), 2);
+  for (unsigned i = 0; i < 2; i++) {
+    assert_int_equal(out[i].tick_first, 300);
+    assert_int_equal(out[i].tick_last, 900);
+    assert_int_equal(out[i].readings, out[i].cause == HTEL_CAUSE_RING_FULL ? 3 : 30);
+    assert_false(out[i].at_most);
+  }
+}
+
+/* However many frames of one class go, the others keep their entries. */
+static void test_classes_keep_to_their_share(void **state) {
+  (void)state;
+  loss_ledger l = {0};
+  htel_loss out[LOSS_ENTRIES];
+  for (uint32_t i = 0; i < 50; i++) {
+    outbox_entry e = evicted(i + 1, 2 * i, HTEL_CLASS_WAVEFORM); /* no two adjoin */
+    loss_evicted(&l, &e);
+  }
+  unsigned taken = loss_take(&l, 100, out, LOSS_ENTRIES), at_most = 0;
+  assert_int_equal(taken, LOSS_CLASS_ENTRIES);
+  for (unsigned i = 0; i < taken; i++) at_most += out[i].at_most;
+  assert_int_equal(at_most, 1); /* the first frame alone is exact, the rest share */
+  for (uint8_t c = 0; c < LOSS_RING_ENTRIES; c++) assert_true(loss_ring_full(&l, c, 0, 1, 1));
+}
+
 /* ---- outbox ---------------------------------------------------------------------------- */
 
 static max_align_t arena[128];
@@ -256,6 +293,8 @@ int main(void) {
       cmocka_unit_test(test_consecutive_evictions_share_a_record),
       cmocka_unit_test(test_record_of_an_evicted_carrier_goes_again_under_its_id),
       cmocka_unit_test(test_ledger_never_overflows),
+      cmocka_unit_test(test_ledger_says_when_and_how_exactly),
+      cmocka_unit_test(test_classes_keep_to_their_share),
       cmocka_unit_test(test_outbox_closes_its_holes),
       cmocka_unit_test(test_outbox_gives_up_the_oldest_of_the_least_class),
       cmocka_unit_test(test_outbox_refuses_the_newest_where_told_to),
