@@ -30,14 +30,16 @@ report 'Lines over 100 columns (120 in scripts)' "$(for f in "${code[@]}"; do
 report 'Files over 700 lines: more than one idea?' "$(for f in "${code[@]}"; do
   n=$(wc -l <"$f"); [ "$n" -le 700 ] || echo "$f: $n"; done)"
 # Written so that this file does not find itself.
-report 'Left open' "$(grep -nE 'TOD[O]|FIXM[E]|\bXX[X]\b|\bHAC[K]\b' "${code[@]}" "${prose[@]}" | head)"
+# ports/template is left open on purpose: its marks say what a porter fills in (test port.template).
+report 'Left open' "$(grep -nE 'TOD[O]|FIXM[E]|\bXX[X]\b|\bHAC[K]\b' "${code[@]}" "${prose[@]}" |
+  grep -v '^ports/template/port_template\.c:' | head)"
 report 'Paths of one machine' \
   "$(grep -nE '(^|[^a-zA-Z0-9_.$}])/(wor[k]|roo[t]|hom[e]|tm[p]/b-)' "${code[@]}" "${prose[@]}" | head)"
 report 'Hosts of package registries' \
   "$(grep -nE 'de[b]\.debian\.org|pyp[i]\.org|registry\.np[m]js' "${code[@]}" "${prose[@]}" | head)"
 report 'Not at the top level' "$(find . -mindepth 1 -maxdepth 1 -type d ! -name .git ! -name .ci \
   ! -name include ! -name src ! -name ports ! -name examples ! -name tests ! -name docs \
-  ! -name 'build*' ! -name .cache)"
+  ! -name zephyr ! -name 'build*' ! -name .cache)"
 
 echo "${#code[@]} source files, ${#prose[@]} documents"
 exit $failed
