@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# install.sh [build|test] - installs the Debian packages that are missing, and only those.
+# install.sh [build|mcu|test|cross] - installs the Debian packages that are missing, and only those.
 #
 #   build  (default) what it takes to build everything and to run quickstart.sh
-#   test   that, and what tests/run.sh needs
+#   mcu    that, and what it takes to run examples/mcu/run.sh
+#   test   what build installs, and what tests need that run on this machine
+#   cross  that, and what tests need that are built for others: compilers, emulators, and what reads
+#          the descriptions of Zephyr and ESP-IDF (all that tests/run.sh needs)
 #
 # Debian 12. As root, or with sudo. Where nothing is missing it does nothing and needs neither.
 set -euo pipefail
@@ -14,10 +17,16 @@ packages_build=(
   nanopb libnanopb-dev protobuf-compiler python3
   mosquitto openssl sqlite3 ca-certificates
 )
+packages_mcu=(gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm)
 packages_test=(
   clang clang-format-14 valgrind mosquitto-clients rabbitmq-server bzip2 git make xz-utils procps
-  gcc-arm-none-eabi libnewlib-arm-none-eabi libpcap-dev libclang-rt-14-dev
+  "${packages_mcu[@]}" libpcap-dev libclang-rt-14-dev
   libflac-dev libzstd-dev liblzma-dev libck-dev nodejs
+)
+packages_cross=(
+  gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf
+  qemu-system-misc qemu-user gcc-s390x-linux-gnu libc6-dev-s390x-cross
+  python3-yaml python3-kconfiglib
 )
 
 log=
@@ -78,9 +87,11 @@ forbid_services() {
 
 case ${1:-build} in
   build) wanted=("${packages_build[@]}") ;;
+  mcu) wanted=("${packages_build[@]}" "${packages_mcu[@]}") ;;
   test) wanted=("${packages_build[@]}" "${packages_test[@]}") ;;
-  -h|--help) sed -n '3,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
-  *) fail "usage: install.sh [build|test]" ;;
+  cross) wanted=("${packages_build[@]}" "${packages_test[@]}" "${packages_cross[@]}") ;;
+  -h|--help) sed -n '3,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  *) fail "usage: install.sh [build|mcu|test|cross]" ;;
 esac
 
 command -v dpkg-query >/dev/null ||

@@ -12,6 +12,7 @@
 #             killed, --node-kills times (9)
 #   netem     two devices, one over each link, behind a network that is bad in changing ways, for
 #             --netem-minutes minutes (60); memory must stay flat
+#   mcu       examples/mcu/run.sh on each board --mcu-runs times in a row (10)
 #
 #   --only PART   this part alone; may be given several times
 #   --json        the line before the last is a summary as JSON, with the figures of each part
@@ -23,13 +24,15 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 root=$PWD
 
-parts=(ring promise kills store_kills cluster netem)
-seeds=20000 kills=100 store_kills=200 node_kills=9 records=100000000 netem_minutes=60 only=() json=false
+parts=(ring promise kills store_kills cluster netem mcu)
+seeds=20000 kills=100 store_kills=200 node_kills=9 records=100000000 netem_minutes=60 mcu_runs=10
+only=() json=false
 usage() { sed -n '/^# soak.sh/,/^set/ { /^#/ s/^# \{0,1\}//p }' tests/soak.sh; }
 refuse() { echo "soak: $* (--help tells the options)" >&2; exit 2; }
 while [ $# -gt 0 ]; do
   case $1 in
-    --seeds | --kills | --store-kills | --node-kills | --records | --netem-minutes)
+    --seeds | --kills | --store-kills | --node-kills | --records | --netem-minutes | \
+      --mcu-runs)
       [[ ${2:-} =~ ^[1-9][0-9]{0,11}$ ]] || refuse "$1 wants a number above 0"
       name=${1#--}
       printf -v "${name//-/_}" %s "$2"
@@ -86,7 +89,7 @@ build() { # build PRESET
 }
 
 bash examples/install.sh test || exit 1
-! { wanted promise || wanted kills || wanted store_kills || wanted cluster || wanted netem; } || build release
+[ "${only[*]}" = ring ] || build release
 ! wanted ring || build tsan
 
 # The thread sanitizer wants its memory where it left it.
@@ -102,6 +105,7 @@ part cluster env build="$root/build" HEALTHTEL_KILLS="$node_kills" \
   bash tests/interop/test_cluster.sh
 part netem env build="$root/build" HEALTHTEL_NETEM_MINUTES="$netem_minutes" \
   bash tests/interop/test_netem.sh
+part mcu env build="$root/build" HEALTHTEL_MCU_RUNS="$mcu_runs" bash tests/arch/mcu.sh an386 lm3s
 ! $json || echo "{\"passed\":$passed,\"failed\":$failed,\"seconds\":$SECONDS$summary}"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -59,7 +59,7 @@ void case_flapping(void **state) {
   scene_until_up(&s, UP_MS_MAX);
   device_run(&s.device, 1000);
   unsigned ends = 0;
-  for (uint64_t until = now_ms() + 20000; ends < CUTS && now_ms() < until;) {
+  for (uint64_t until = now_ms() + 30000; ends < CUTS && now_ms() < until;) {
     unsigned before = ends;
     sockets_stutter(ends % 2 == 0 ? s.proxy.port : 0, 70, 4000); /* so that it hears of it late */
     cut(&s);
