@@ -15,7 +15,7 @@
 
 #include <signal.h>
 
-#include "flash_sim.h"
+#include "../../ports/sim/flash_sim.h"
 #include "model.h"
 
 /* One cut, or one flipped bit: names the place to come back to with --replay. */

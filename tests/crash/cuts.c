@@ -26,7 +26,7 @@ typedef struct cut_run {
 } cut_run;
 
 static uint64_t mixed(uint64_t a, uint64_t b) {
-  test_random r = {a ^ (b * 0x9E3779B97F4A7C15u)};
+  sim_random r = {a ^ (b * 0x9E3779B97F4A7C15u)};
   return random_u64(&r);
 }
 
@@ -81,7 +81,7 @@ static void cut_recovery(void *ctx, const flash_op *op) {
     if (o->replay && (o->place.recovery != r->place.recovery || o->place.recovery_variant != v))
       continue;
     r->place.recovery_variant = v;
-    test_random random = {seed_of(r)};
+    sim_random random = {seed_of(r)};
     flash_sim_open(&r->flash);
     flash_sim_cut(&r->flash, op, r->mode, &random);
     start_copy(r, &r->branch2, &r->branch);
@@ -129,7 +129,7 @@ static void cut_here(void *ctx, const flash_op *op) {
   for (uint32_t v = 0; v < variants && !done(r); v++) {
     if (o->replay && o->place.variant != v) continue;
     r->place.variant = v;
-    test_random random = {seed_of(r)};
+    sim_random random = {seed_of(r)};
     flash_sim_open(&r->flash);
     flash_sim_cut(&r->flash, op, r->mode, &random);
     start_copy(r, &r->branch, &r->device);
@@ -225,7 +225,7 @@ void crash_run_lives(const flash_geometry *geometry, flash_mode mode, const cras
                      crash_result *result) {
   cut_run r;
   run_begin(&r, geometry, mode, options, result);
-  test_random random = {mixed(options->seed, 77)};
+  sim_random random = {mixed(options->seed, 77)};
   bool good = device_mount(&r.device);
   uint32_t step = 0;
   uint64_t operations = (uint64_t)options->operations * 10;

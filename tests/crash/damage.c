@@ -192,14 +192,14 @@ static void judge_refusal(damage_run *r, int wanted, int or_wanted, const char *
   settle(r, &r->copy, what);
 }
 
-static uint8_t *noise(uint32_t size, test_random *random) {
+static uint8_t *noise(uint32_t size, sim_random *random) {
   uint8_t *bytes = malloc(size);
   if (bytes == NULL) abort();
   for (uint32_t i = 0; i < size; i++) bytes[i] = (uint8_t)random_u32(random);
   return bytes;
 }
 
-static void try_noise(damage_run *r, test_random *random) {
+static void try_noise(damage_run *r, sim_random *random) {
   uint32_t kind = random_below(random, 4);
   uint8_t *bytes = noise(r->flash.size, random);
   if (kind == 1) memset(bytes, 0, r->flash.size);
@@ -250,7 +250,7 @@ static void try_geometry(damage_run *r, uint32_t block_bytes, uint32_t program_b
 
 /* Blocks of a good log are overwritten with noise, or many bits are flipped: it mounts or says why
  * not, and hands out nothing that was not appended. */
-static void try_ruin(damage_run *r, test_random *random) {
+static void try_ruin(damage_run *r, sim_random *random) {
   device *d = &r->copy;
   flash_sim_open(&r->flash);
   uint32_t block = r->flash.geometry.block_bytes;
@@ -290,7 +290,7 @@ void crash_run_images(const flash_geometry *geometry, flash_mode mode, const cra
   bool good = fill_log(&r);
   for (uint32_t i = 0; i < images && good && !done(&r); i++) {
     if (options->replay && options->place.at != i) continue;
-    test_random random = {options->seed * 100003u + i};
+    sim_random random = {options->seed * 100003u + i};
     result->place.at = i;
     result->operations++;
     try_noise(&r, &random);

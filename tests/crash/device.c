@@ -10,7 +10,7 @@ enum { FRAME_BYTES_MAX = 4096 };
 
 /* Some look like erased or worn-out flash. */
 static void frame_fill(const model_frame *f, uint8_t *bytes) {
-  test_random r = {f->boot * 0x10001u + f->sequence * 8u + f->frame_class};
+  sim_random r = {f->boot * 0x10001u + f->sequence * 8u + f->frame_class};
   uint32_t kind = random_below(&r, 8);
   for (uint32_t i = 0; i < f->size; i++) {
     if (kind == 0) bytes[i] = 0xFF;
@@ -22,7 +22,7 @@ static void frame_fill(const model_frame *f, uint8_t *bytes) {
 }
 
 static size_t ledger_fill(uint32_t number, uint8_t *bytes) {
-  test_random r = {number};
+  sim_random r = {number};
   size_t size = 4 + random_below(&r, STORE_LOSSES_BYTES_MAX - 3);
   for (size_t i = 0; i < size; i++)
     bytes[i] = (uint8_t)(i < 4 ? number >> (8 * i) : random_u32(&r));

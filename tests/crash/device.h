@@ -8,7 +8,7 @@
 #ifndef HTEL_TESTS_CRASH_DEVICE_H
 #define HTEL_TESTS_CRASH_DEVICE_H
 
-#include "flash_sim.h"
+#include "../../ports/sim/flash_sim.h"
 #include "model.h"
 #include "store.h"
 
@@ -21,7 +21,7 @@ typedef struct device {
   model model;
   store store;
   store_block *blocks;
-  test_random random;
+  sim_random random;
   uint32_t sequence; /* last one used in this boot */
   uint32_t ledger;   /* last number given to a ledger */
   uint64_t tick;

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "flash_sim.h"
+#include "../../ports/sim/flash_sim.h"
 #include "healthtel/decode.h"
 #include "healthtel/error.h"
 
@@ -100,7 +100,7 @@ static void cut_many(void *ctx, const flash_op *op) {
   seen *s = ctx;
   if (op->address != 4) return;
   for (uint64_t i = 0; i < 1000; i++) {
-    test_random random = {i};
+    sim_random random = {i};
     flash_sim_open(s->flash);
     flash_sim_cut(s->flash, op, s->mode, &random);
     uint32_t first = word_at(s->flash, 0), second = word_at(s->flash, 4);
@@ -147,7 +147,7 @@ static void test_sim_keeps_what_was_synced_and_reorders_the_rest(void **state) {
   f->hook = NULL;
   f->port.sync(f->port.ctx);
   for (uint64_t i = 0; i < 100; i++) {
-    test_random random = {i};
+    sim_random random = {i};
     flash_sim_open(f);
     flash_sim_cut(f, NULL, FLASH_REORDERED, &random);
     assert_int_equal(word_at(f, 0) | word_at(f, 4), 0);

@@ -109,7 +109,7 @@ static void run_to_the_end(const flash_geometry *geometry, const crash_options *
   wear_run r;
   uint64_t seed = options->seed * 31 + 100 + life;
   run_begin(&r, geometry, options, result, seed);
-  test_random random = {seed};
+  sim_random random = {seed};
   r.flash.wear_max = life;
   r.flash.cut_mode = (flash_mode)(life % FLASH_MODES);
   r.device.wears = true;
@@ -142,7 +142,7 @@ static void run_with_bad(const flash_geometry *geometry, const crash_options *op
                          crash_result *result, uint64_t seed) {
   wear_run r;
   run_begin(&r, geometry, options, result, seed);
-  test_random random = {seed};
+  sim_random random = {seed};
   uint32_t spare = geometry->block_count - 4, bad = spare > 3 ? 3 : spare;
   for (uint32_t i = 0; i < bad; i++)
     r.flash.bad[i == 0 ? 0 : random_below(&random, geometry->block_count)] = true;

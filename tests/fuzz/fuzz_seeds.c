@@ -16,13 +16,13 @@
 #include "frame.h"
 #include "fuzz.h"
 #include "model.h"
-#include "random.h"
+#include "../../ports/sim/sim_random.h"
 #include "zip.h"
 
 #define CHANNELS_MAX 6u
 
 static const char *root;
-static test_random rnd = {1};
+static sim_random rnd = {1};
 static htel_channel channels[CHANNELS_MAX];
 static uint8_t blocks[8192], bytes[16384];
 static size_t blocks_size;

@@ -50,7 +50,7 @@ cd "$source/tests/unit"
 tests=(
   "test_client.c fake.c" "test_delivery.c fake.c" "test_code.c code_fixture.c"
   "test_decode.c code_fixture.c hostile.c" "test_model.c code_fixture.c hostile.c"
-  "test_store.c ../crash/flash_sim.c" "test_restart.c fake.c ../crash/flash_sim.c"
+  "test_store.c ../../ports/sim/flash_sim.c" "test_restart.c fake.c ../../ports/sim/flash_sim.c"
 )
 read -ra cmocka <<<"$(pkg-config --cflags --libs cmocka)"
 for test in "${tests[@]}"; do

@@ -8,7 +8,7 @@
 #ifndef HTEL_TESTS_STRANGE_H
 #define HTEL_TESTS_STRANGE_H
 
-#include "../unit/random.h"
+#include "../../ports/sim/sim_random.h"
 #include "healthtel/healthtel.h"
 
 enum { STRANGE_CHANNELS = 24 };
@@ -24,7 +24,7 @@ typedef struct strange_signal {
 } strange_signal;
 
 typedef struct strange {
-  test_random random;
+  sim_random random;
   uint32_t tick;
   htel *tel; /* opened by the caller, with strange_port() and strange_config() */
   htel_channel channels[STRANGE_CHANNELS];

@@ -10,7 +10,7 @@
 #ifndef HTEL_TEST_NETEM_PIPE_H
 #define HTEL_TEST_NETEM_PIPE_H
 
-#include "../unit/random.h"
+#include "../../ports/sim/sim_random.h"
 #include "netem_words.h"
 
 #define NETEM_PACKET_BYTES_MAX 1500u
@@ -35,7 +35,7 @@ typedef struct netem_pipe {
   uint64_t since_us; /* these settings hold */
   uint64_t line_free_us;
   uint64_t order;
-  test_random random;
+  sim_random random;
   netem_counts counts;
   unsigned waiting;
   uint16_t heap[NETEM_LIMIT_MAX]; /* indices of packets: those that wait, by time; then free ones */

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #ifdef OUTBOX_ON_FLASH
-#include "../crash/flash_sim.h"
+#include "../../ports/sim/flash_sim.h"
 #endif
 #include "fake.h"
 

@@ -105,7 +105,7 @@ void fixture_expect_end(fixture *f) {
   assert_int_equal(htel_reader_next(&f->reader, &f->series), 0);
 }
 
-void fixture_values(test_random *r, unsigned shape, int32_t *values, uint16_t count) {
+void fixture_values(sim_random *r, unsigned shape, int32_t *values, uint16_t count) {
   uint32_t at = random_u32(r), slope = random_u32(r) % 1000;
   for (uint32_t i = 0; i < count; i++) {
     switch (shape) {

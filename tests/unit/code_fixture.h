@@ -7,7 +7,7 @@
 #include "birth.h"
 #include "code.h"
 #include "frame.h"
-#include "random.h"
+#include "../../ports/sim/sim_random.h"
 
 /* Channels 0 ECG 360 Hz, 1 pulse, 2 alarms, 3 a waveform of 1000/3 Hz, 4 temperature, 5 a waveform
  * of one sample a minute. */
@@ -44,6 +44,6 @@ void fixture_expect_end(fixture *f);
 
 /* Values of one of several shapes: walks, extremes, constants, noise, spikes, ramps, steps. */
 enum { SHAPE_COUNT = 10 };
-void fixture_values(test_random *r, unsigned shape, int32_t *values, uint16_t count);
+void fixture_values(sim_random *r, unsigned shape, int32_t *values, uint16_t count);
 
 #endif

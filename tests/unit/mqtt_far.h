@@ -8,7 +8,7 @@
 #define HTEL_TESTS_UNIT_MQTT_FAR_H
 
 #include "htel_mqtt.h"
-#include "random.h"
+#include "../../ports/sim/sim_random.h"
 
 #define FAR_ALL SIZE_MAX
 
@@ -29,7 +29,7 @@ extern uint32_t far_tick_first;
 typedef struct far_end {
   htel_mqtt_transport transport;
   uint32_t tick_ms;
-  test_random random;
+  sim_random random;
   /* What has come from the client, and what it is to get. */
   far_bytes got, put;
   size_t taken;           /* of got, by far_take */

@@ -7,7 +7,7 @@ endforeach()
 
 # The core's promise test, with ports/mqtt between the core and its fake world.
 add_executable(test_mqtt_promise test_promise.c mqtt_promise.c mqtt_far.c fake.c
-  ../crash/flash_sim.c)
+  ../../ports/sim/flash_sim.c)
 target_include_directories(test_mqtt_promise
   PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src
   ${HEALTHTEL_GENERATED})

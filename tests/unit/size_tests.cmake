@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # htel-size.
-htel_unit_test(size ../crash/flash_sim.c)
+htel_unit_test(size ../../ports/sim/flash_sim.c)
 target_include_directories(test_size PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(test_size PRIVATE htel_size_parts)
 target_compile_definitions(test_size PRIVATE

@@ -48,7 +48,7 @@ static size_t round_trip(const code_column *column, code_residuals residuals) {
 
 static void test_every_count_and_shape_comes_back(void **state) {
   (void)state;
-  test_random r = {1};
+  sim_random r = {1};
   for (uint16_t count = 1; count <= COUNT_MAX; count++) {
     for (unsigned shape = 0; shape < SHAPE_COUNT; shape++) {
       /* All shapes at the counts around a partition's end, one of them elsewhere. */
@@ -105,7 +105,7 @@ static void test_order_fits_the_shape(void **state) {
 /* Noise cannot be made smaller; the bound on how much larger it gets is what sizes buffers. */
 static void test_noise_stays_below_its_maximum(void **state) {
   (void)state;
-  test_random r = {2};
+  sim_random r = {2};
   fixture_values(&r, 3, values, COUNT_MAX);
   code_column c = ecg(COUNT_MAX);
   size_t size = round_trip(&c, CODE_RICE);
@@ -115,7 +115,7 @@ static void test_noise_stays_below_its_maximum(void **state) {
 /* A spike costs its own bits, not those of the samples around it. */
 static void test_spike_is_escaped(void **state) {
   (void)state;
-  test_random r = {3};
+  sim_random r = {3};
   for (unsigned i = 0; i < 256; i++) values[i] = (int32_t)random_below(&r, 4);
   code_column c = ecg(256);
   size_t quiet = round_trip(&c, CODE_RICE);
@@ -127,7 +127,7 @@ static void test_spike_is_escaped(void **state) {
 /* Every quotient around the escape, over lines as noisy as makes every Rice parameter. */
 static void test_quotients_around_the_escape_come_back(void **state) {
   (void)state;
-  test_random r = {13};
+  sim_random r = {13};
   for (uint32_t noise = 1; noise < 1u << 26; noise += noise / 3 + 1) {
     for (uint32_t spike = 10; spike < 100; spike++) {
       for (unsigned i = 0; i < 40; i++) values[i] = random_around(&r, noise);
@@ -141,7 +141,7 @@ static void test_quotients_around_the_escape_come_back(void **state) {
 
 static void test_qualities_come_back(void **state) {
   (void)state;
-  test_random r = {4};
+  sim_random r = {4};
   for (uint16_t count = 1; count <= COUNT_MAX; count = (uint16_t)(count * 2 - 1 + (count == 1))) {
     fixture_values(&r, 1, values, count);
     for (unsigned change = 1; change <= 64; change *= 8) {
@@ -161,7 +161,7 @@ static void test_qualities_come_back(void **state) {
 
 static void test_valid_quality_takes_no_bytes(void **state) {
   (void)state;
-  test_random r = {5};
+  sim_random r = {5};
   fixture_values(&r, 1, values, 100);
   memset(quality, HTEL_VALID, sizeof quality);
   code_column with = ecg(100), without = ecg(100), off = ecg(100);
@@ -173,7 +173,7 @@ static void test_valid_quality_takes_no_bytes(void **state) {
 
 static void test_irregular_ticks_come_back(void **state) {
   (void)state;
-  test_random r = {6};
+  sim_random r = {6};
   for (unsigned round = 0; round < 200; round++) {
     uint16_t count = (uint16_t)(1 + random_below(&r, COUNT_MAX));
     fixture_values(&r, round % SHAPE_COUNT, values, count);
@@ -226,7 +226,7 @@ static void test_ticks_before_the_frame_come_back(void **state) {
 static void test_waveforms_continue_without_drift(void **state) {
   (void)state;
   static const uint8_t channels[] = {CH_ECG, CH_THIRDS, CH_SLOW};
-  test_random r = {7};
+  sim_random r = {7};
   for (unsigned k = 0; k < 3; k++) {
     fixture *f = fixture_begin();
     htel_rate rate = fixture_channels[channels[k]].rate;
@@ -245,13 +245,13 @@ static void test_waveforms_continue_without_drift(void **state) {
       tick += end / rate.num;
       phase = (uint32_t)(end % rate.num);
       fixture_values(&r, 1, values, COUNT_MAX);
-      test_random again = {100 + i};
+      sim_random again = {100 + i};
       fixture_values(&again, 1, values, count);
       fixture_add(f, &columns[i], CODE_RICE);
     }
     fixture_frame(f);
     for (unsigned i = 0; i < 20; i++) {
-      test_random again = {100 + i};
+      sim_random again = {100 + i};
       fixture_values(&again, 1, values, columns[i].count);
       fixture_expect(f, &columns[i]);
     }
@@ -262,7 +262,7 @@ static void test_waveforms_continue_without_drift(void **state) {
 static void test_alarms_come_back(void **state) {
   (void)state;
   fixture *f = fixture_begin();
-  test_random r = {8};
+  sim_random r = {8};
   htel_alarm_event events[100];
   uint64_t when[100];
   for (unsigned i = 0; i < 100; i++) {
@@ -298,7 +298,7 @@ static void test_alarms_come_back(void **state) {
 
 static void test_channels_mix_in_one_frame(void **state) {
   (void)state;
-  test_random r = {9};
+  sim_random r = {9};
   for (unsigned round = 0; round < 50; round++) {
     fixture *f = fixture_begin();
     static int32_t data[40][64];

@@ -146,7 +146,7 @@ static void test_after_an_error_there_is_no_more(void **state) {
 
 static void test_garbage_ends_well(void **state) {
   (void)state;
-  test_random r = {1};
+  sim_random r = {1};
   uint8_t bytes[96];
   for (unsigned round = 0; round < 200000; round++) {
     uint32_t size = random_below(&r, sizeof bytes + 1);
@@ -161,7 +161,7 @@ static void test_garbage_ends_well(void **state) {
 }
 
 /* Changes 1 to 4 places: a bit, a byte, a piece moved, a cut. */
-static size_t mutate(test_random *r, uint8_t *bytes, size_t size) {
+static size_t mutate(sim_random *r, uint8_t *bytes, size_t size) {
   for (unsigned n = 1 + random_below(r, 4); n > 0 && size > 1; n--) {
     uint32_t at = random_below(r, (uint32_t)size);
     switch (random_below(r, 5)) {
@@ -177,7 +177,7 @@ static size_t mutate(test_random *r, uint8_t *bytes, size_t size) {
 
 static void test_good_messages_gone_bad_end_well(void **state) {
   (void)state;
-  test_random r = {2};
+  sim_random r = {2};
   static int32_t values[256];
   static uint32_t ticks[256];
   static uint8_t copy[HTEL_FRAME_BYTES_MAX];

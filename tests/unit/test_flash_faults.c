@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "../crash/flash_sim.h"
+#include "../../ports/sim/flash_sim.h"
 #include "fake.h"
 #include "loss_join.h"
 

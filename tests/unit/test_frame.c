@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "frame.h"
-#include "random.h"
+#include "../../ports/sim/sim_random.h"
 
 static uint8_t bytes[HTEL_FRAME_BYTES_MAX + 16];
 static htel_frame frame;

@@ -2,7 +2,7 @@
 /* Where readings stand in UTC: anchors before, after, between; late ones; clocks that jump. */
 #include "ingest_fixture.h"
 #include "placing.h"
-#include "random.h"
+#include "../../ports/sim/sim_random.h"
 
 #define DEV "dev-1"
 
@@ -93,7 +93,7 @@ static void test_order_of_arrival_does_not_matter(void **state) {
   (void)state;
   enum { FRAMES = 60 };
   for (uint64_t seed = 1; seed <= 20; seed++) {
-    test_random r = {seed};
+    sim_random r = {seed};
     fixture *f = fixture_open(NULL);
     fixture_birth(f, DEV);
     f->config.commit_messages = 1 + random_below(&r, 7);

@@ -202,7 +202,7 @@ static void put_valid(unsigned channel, int32_t value) {
   put(channel, value, HTEL_VALID, last);
 }
 
-static void put_walk(unsigned channel, test_random *r, uint32_t range, uint32_t count) {
+static void put_walk(unsigned channel, sim_random *r, uint32_t range, uint32_t count) {
   uint32_t value = random_u32(r) >> 20;
   for (uint32_t i = 0; i < count; i++) {
     value += (uint32_t)random_around(r, range);
@@ -211,7 +211,7 @@ static void put_walk(unsigned channel, test_random *r, uint32_t range, uint32_t 
 }
 
 /* A wave with some noise: what predictors are for. */
-static void put_wave(unsigned channel, test_random *r, uint32_t count) {
+static void put_wave(unsigned channel, sim_random *r, uint32_t count) {
   int32_t x = 0, v = 40 << 8;
   for (uint32_t i = 0; i < count; i++) {
     x += v >> 4;
@@ -222,7 +222,7 @@ static void put_wave(unsigned channel, test_random *r, uint32_t count) {
 
 static void test_every_length_comes_back(void **state) {
   (void)state;
-  test_random r = {1};
+  sim_random r = {1};
   for (uint32_t count = 1; count <= 600; count++) {
     begin(1, HTEL_WAVEFORM, ecg);
     put_wave(0, &r, count);
@@ -237,7 +237,7 @@ static void test_every_length_comes_back(void **state) {
 
 static void test_walks_of_every_size_come_back(void **state) {
   (void)state;
-  test_random r = {2};
+  sim_random r = {2};
   for (unsigned bits = 0; bits < 31; bits++) {
     for (unsigned kind = HTEL_NUMERIC; kind <= HTEL_WAVEFORM; kind++) {
       begin(1, (uint8_t)kind, ecg);
@@ -249,7 +249,7 @@ static void test_walks_of_every_size_come_back(void **state) {
 
 static void test_shapes_come_back(void **state) {
   (void)state;
-  test_random r = {3};
+  sim_random r = {3};
   for (unsigned shape = 0; shape < SHAPE_COUNT; shape++) {
     for (unsigned n = 0; n < 40; n++) {
       unsigned kind = n % 2 ? HTEL_NUMERIC : HTEL_WAVEFORM;
@@ -268,7 +268,7 @@ static void test_shapes_come_back(void **state) {
 static void test_extremes_come_back(void **state) {
   (void)state;
   static const int32_t ends[] = {INT32_MIN, INT32_MAX, 0, -1, 1, INT32_MIN + 1, INT32_MAX - 1};
-  test_random r = {4};
+  sim_random r = {4};
   for (unsigned n = 0; n < 60; n++) {
     begin(2, n % 2 ? HTEL_NUMERIC : HTEL_WAVEFORM, second);
     for (unsigned i = 0; i < 300; i++) {
@@ -293,7 +293,7 @@ static void test_still_signals_take_hardly_a_byte(void **state) {
 }
 
 /* What predictors and bells are not made for. */
-static int32_t odd_value(test_random *r, unsigned sort, uint32_t i) {
+static int32_t odd_value(sim_random *r, unsigned sort, uint32_t i) {
   static const int32_t ends[] = {INT32_MIN, INT32_MAX};
   int32_t noise = random_around(r, 2);
   switch (sort) {
@@ -314,7 +314,7 @@ enum { ODD_SORTS = 10 };
 
 static void test_odd_signals_are_not_larger_than_at_fast(void **state) {
   (void)state;
-  test_random r = {16};
+  sim_random r = {16};
   for (unsigned n = 0; n < 2 * ODD_SORTS; n++) {
     size_t sum = 0, fast_sum = 0;
     for (unsigned frames = 0; frames < 10; frames++) {
@@ -333,7 +333,7 @@ static void test_odd_signals_are_not_larger_than_at_fast(void **state) {
 
 static void test_what_columns_do_not_have_is_as_at_fast(void **state) {
   (void)state;
-  test_random r = {17};
+  sim_random r = {17};
   begin(1, HTEL_WAVEFORM, ecg);
   put_walk(0, &r, 100, 2000);
   for (unsigned i = 0; i < 2000; i += 20) tracks[0].quality[i] = HTEL_NO_VALUE;
@@ -345,7 +345,7 @@ static void test_what_columns_do_not_have_is_as_at_fast(void **state) {
 static void test_divisors_come_back(void **state) {
   (void)state;
   static const int64_t divisors[] = {2, 3, 5, 1000, 65536, 715827882, INT32_MAX, 1ll << 31};
-  test_random r = {5};
+  sim_random r = {5};
   for (unsigned d = 0; d < 8; d++) {
     for (unsigned n = 0; n < 4; n++) {
       begin(2, n % 2 ? HTEL_NUMERIC : HTEL_WAVEFORM, second);
@@ -363,7 +363,7 @@ static void test_divisors_come_back(void **state) {
 
 static void test_pairs_cost_less_than_two(void **state) {
   (void)state;
-  test_random r = {6};
+  sim_random r = {6};
   for (unsigned kind = HTEL_NUMERIC; kind <= HTEL_WAVEFORM; kind++) {
     begin(1, (uint8_t)kind, second);
     put_walk(0, &r, 500, 3000);
@@ -380,7 +380,7 @@ static void test_pairs_cost_less_than_two(void **state) {
 static void test_long_columns_come_back(void **state) {
   (void)state;
   static const uint32_t counts[] = {4095, 4096, 4097, 4098, 8193, 20000, MODEL_COLUMN_MAX};
-  test_random r = {7};
+  sim_random r = {7};
   for (unsigned n = 0; n < 7; n++) {
     begin(2, HTEL_WAVEFORM, ecg);
     put_wave(0, &r, counts[n]);
@@ -419,7 +419,7 @@ static void test_a_frame_is_full_before_a_column_is_too_long(void **state) {
 
 static void test_64_channels_come_back(void **state) {
   (void)state;
-  test_random r = {8};
+  sim_random r = {8};
   for (unsigned kind = HTEL_NUMERIC; kind <= HTEL_WAVEFORM; kind++) {
     for (unsigned n = 0; n < 6; n++) {
       begin(64, (uint8_t)kind, ecg);
@@ -438,7 +438,7 @@ static void test_64_channels_come_back(void **state) {
 static void test_gaps_come_back(void **state) {
   (void)state;
   static const htel_rate rates[] = {{360, 1}, {1000, 3}, {1, 60}, {1000000, 1}, {1, 1000000}};
-  test_random r = {9};
+  sim_random r = {9};
   for (unsigned n = 0; n < 100; n++) {
     unsigned runs = 1 + random_below(&r, n < 90 ? MODEL_RUNS_MAX : 2 * MODEL_RUNS_MAX);
     htel_rate rate = rates[n % 5];
@@ -459,7 +459,7 @@ static void test_gaps_come_back(void **state) {
 
 static void test_waveform_qualities_come_back(void **state) {
   (void)state;
-  test_random r = {10};
+  sim_random r = {10};
   for (unsigned n = 0; n < 50; n++) {
     begin(2, HTEL_WAVEFORM, ecg);
     for (unsigned i = 0; i < 2; i++) {
@@ -476,7 +476,7 @@ static void test_waveform_qualities_come_back(void **state) {
 
 static void test_numeric_times_and_qualities_come_back(void **state) {
   (void)state;
-  test_random r = {11};
+  sim_random r = {11};
   for (unsigned n = 0; n < 300; n++) {
     begin(3, HTEL_NUMERIC, n % 4 == 0 ? none : n % 4 == 1 ? (htel_rate){1, 60} : second);
     uint64_t begin_at = frame_tick + (n % 3 ? 0 : random_below(&r, 5000));
@@ -509,7 +509,7 @@ static void test_nothing_but_missing_values_comes_back(void **state) {
 
 static void test_far_ticks_come_back(void **state) {
   (void)state;
-  test_random r = {12};
+  sim_random r = {12};
   for (unsigned n = 0; n < 60; n++) {
     begin(1, HTEL_NUMERIC, second);
     uint64_t tick = frame_tick + (n % 2 ? 1ull << random_below(&r, 40) : 0);
@@ -536,7 +536,7 @@ static void read_anything(size_t bytes) {
   assert_int_not_equal(htel_reader_next(&reader, &series), 1); /* and it stays at the end */
 }
 
-static void mixed_frame(test_random *r) {
+static void mixed_frame(sim_random *r) {
   unsigned kind = random_below(r, 2) ? HTEL_NUMERIC : HTEL_WAVEFORM;
   begin(4, (uint8_t)kind, second);
   for (unsigned i = 0; i < 4; i++) {
@@ -552,7 +552,7 @@ static void mixed_frame(test_random *r) {
 
 static void test_broken_frames_end(void **state) {
   (void)state;
-  test_random r = {13};
+  sim_random r = {13};
   static uint8_t good[BLOCKS_BYTES];
   for (unsigned n = 0; n < 40; n++) {
     mixed_frame(&r);
@@ -569,7 +569,7 @@ static void test_broken_frames_end(void **state) {
 
 static void test_cut_frames_are_refused(void **state) {
   (void)state;
-  test_random r = {15};
+  sim_random r = {15};
   begin(1, HTEL_WAVEFORM, ecg);
   put_walk(0, &r, 100, 3600);
   check_modelled();
@@ -658,7 +658,7 @@ static void test_numbers_out_of_range_are_refused(void **state) {
 
 static void test_garbage_ends(void **state) {
   (void)state;
-  test_random r = {14};
+  sim_random r = {14};
   for (unsigned n = 0; n < 6000; n++) {
     uint32_t bytes = 1 + random_below(&r, n % 8 ? 64 : 2000);
     for (uint32_t i = 0; i < bytes; i++) out[i] = (uint8_t)random_u32(&r);

@@ -116,7 +116,7 @@ static void check_sane(const near_end *near, unsigned published) {
 }
 
 /* A good conversation's bytes, some of them changed, and some noise at the end. */
-static void noise(near_end *near, test_random *random, unsigned changes) {
+static void noise(near_end *near, sim_random *random, unsigned changes) {
   far_end *far = &near->far;
   uint8_t payload[64];
   far_connack(far, 0, 0);
@@ -138,7 +138,7 @@ static void test_any_bytes_at_all(void **state) {
   (void)state;
   unsigned downs = 0, ups = 0;
   for (uint64_t seed = 1; seed <= 20000; seed++) {
-    test_random random = {seed};
+    sim_random random = {seed};
     near_end *near = near_new(seed);
     assert_int_equal(near_open(near), 0);
     noise(near, &random, random_below(&random, 4));

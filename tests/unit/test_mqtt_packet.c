@@ -264,7 +264,7 @@ static void test_what_a_broker_may_not_send_is_refused(void **state) {
 
 static void test_any_bytes_at_all(void **state) {
   (void)state;
-  test_random random = {42};
+  sim_random random = {42};
   unsigned refused = 0;
   for (unsigned round = 0; round < 100000; round++) {
     uint8_t bytes[64];

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../crash/flash_sim.h"
+#include "../../ports/sim/flash_sim.h"
 #include "fake.h"
 #include "model.h"
 #include "zip.h"

@@ -9,7 +9,7 @@
 
 #include "healthtel/decode.h"
 #include "proto.h"
-#include "random.h"
+#include "../../ports/sim/sim_random.h"
 
 static htel_receipt receipt;
 
@@ -49,7 +49,7 @@ static void test_the_largest_fits(void **state) {
 
 static void test_any_receipt_comes_back(void **state) {
   (void)state;
-  test_random random = {1};
+  sim_random random = {1};
   for (unsigned round = 0; round < 2000; round++) {
     htel_receipt r;
     memset(&r, 0, sizeof r);
@@ -189,7 +189,7 @@ static size_t varint_put(uint8_t *to, uint64_t value) {
   return n;
 }
 
-static size_t range_put(test_random *random, uint8_t *to) {
+static size_t range_put(sim_random *random, uint8_t *to) {
   static const uint8_t tags[] = {0x08, 0x08, 0x10, 0x10, 0x18};
   size_t n = 0;
   for (uint32_t fields = random_below(random, 4); fields > 0; fields--) {
@@ -200,7 +200,7 @@ static size_t range_put(test_random *random, uint8_t *to) {
 }
 
 /* One field of a receipt, of the right wire type, or one from a newer ingest of any. */
-static size_t field_put(test_random *random, uint8_t *to) {
+static size_t field_put(sim_random *random, uint8_t *to) {
   static const uint8_t tags[] = {0x08, 0x12, 0x1A, 0x20, 0x28, 0x32, 0x35, 0x40, 0x41, 0x42, 0x45};
   uint8_t tag = tags[random_below(random, sizeof tags)], inside[32];
   size_t n = varint_put(to, tag), bytes = (tag & 7) == 1 ? 8 : 4;
@@ -219,7 +219,7 @@ static size_t field_put(test_random *random, uint8_t *to) {
 
 static void test_nanopb_reads_the_same(void **state) {
   (void)state;
-  test_random random = {3};
+  sim_random random = {3};
   unsigned good = 0, bad = 0;
   for (unsigned round = 0; round < 200000; round++) {
     uint8_t bytes[HTEL_RECEIPT_BYTES_MAX];
@@ -247,7 +247,7 @@ static void test_another_wire_type_is_passed_over(void **state) {
 
 static void test_garbage_ends_well(void **state) {
   (void)state;
-  test_random random = {2};
+  sim_random random = {2};
   for (unsigned round = 0; round < 100000; round++) {
     uint8_t bytes[64];
     uint32_t size = random_below(&random, sizeof bytes + 1);

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../crash/flash_sim.h"
+#include "../../ports/sim/flash_sim.h"
 #include "fake.h"
 
 enum { PULSE, ALARM, CHANNELS };

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "random.h"
+#include "../../ports/sim/sim_random.h"
 #include "series.h"
 
 /* series_write of a build without vectors. */
@@ -16,7 +16,7 @@ void series_write_plain(wire_out *out, series_source source, uint16_t count,
                         code_residuals residuals);
 
 /* Walks of any size, some of them smooth, some with spikes. */
-static void values_make(test_random *r, uint32_t *values, uint32_t count) {
+static void values_make(sim_random *r, uint32_t *values, uint32_t count) {
   uint32_t size = 1u << random_below(r, 31), value = random_u32(r), slope = 0;
   unsigned shape = random_below(r, 4);
   for (uint32_t i = 0; i < count; i++) {
@@ -33,7 +33,7 @@ static void test_bytes_do_not_depend_on_vectors(void **state) {
   static const code_residuals how[] = {CODE_RICE, CODE_BYTES, CODE_QUICK};
   static uint32_t values[HTEL_COLUMN_SAMPLES_MAX + 1];
   static uint8_t with[8 * HTEL_COLUMN_SAMPLES_MAX], without[sizeof with];
-  test_random r = {20261122};
+  sim_random r = {20261122};
   for (unsigned n = 0; n < 20000; n++) {
     uint16_t count = (uint16_t)(1u + random_below(&r, n % 2 ? 100 : HTEL_COLUMN_SAMPLES_MAX));
     values_make(&r, values, count + 1u);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../crash/flash_sim.h"
+#include "../../ports/sim/flash_sim.h"
 #include "healthtel/decode.h"
 #include "plan.h"
 #include "trial.h"
@@ -45,7 +45,7 @@ typedef struct any_config {
   htel_config config;
 } any_config;
 
-static void config_draw(any_config *c, test_random *r) {
+static void config_draw(any_config *c, sim_random *r) {
   *c = (any_config){.config = {.device_id = "d", .channels = c->channels}};
   htel_config *k = &c->config;
   k->channel_count = (uint16_t)(1 + random_below(r, HTEL_CHANNELS_MAX));
@@ -73,7 +73,7 @@ static void config_draw(any_config *c, test_random *r) {
 }
 
 static void here_it_is_what_the_library_says(void **state) {
-  test_random r = {1};
+  sim_random r = {1};
   unsigned taken = 0;
   (void)state;
   for (unsigned i = 0; i < 2000; i++) {
@@ -92,7 +92,7 @@ static void here_it_is_what_the_library_says(void **state) {
 
 /* Pointers are half as large there; nothing is larger. */
 static void elsewhere_it_is_less_but_not_by_much(void **state) {
-  test_random r = {2};
+  sim_random r = {2};
   (void)state;
   for (unsigned i = 0; i < 500; i++) {
     static any_config c;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../crash/flash_sim.h"
+#include "../../ports/sim/flash_sim.h"
 #include "store.h"
 #include "store_format.h"
 

@@ -34,7 +34,7 @@ static code_column *column(fixture *f, unsigned i, uint8_t channel, uint16_t cou
 
 /* What deflate is good at: a wide pattern that comes again. */
 static void fill_pattern(fixture *f, unsigned blocks) {
-  test_random r = {1};
+  sim_random r = {1};
   int32_t pattern[16];
   for (unsigned j = 0; j < 16; j++) pattern[j] = random_around(&r, 5000);
   for (unsigned i = 0; i < blocks; i++) {
@@ -79,7 +79,7 @@ static void test_readings_come_back(void **state) {
 
 static void test_any_blocks_come_back(void **state) {
   (void)state;
-  test_random r = {2};
+  sim_random r = {2};
   unsigned made = 0;
   for (unsigned round = 0; round < 300; round++) {
     fixture *f = fixture_begin();
@@ -135,7 +135,7 @@ static void test_output_stays_in_its_room(void **state) {
 static void test_noise_is_left_alone(void **state) {
   (void)state;
   fixture *f = fixture_begin();
-  test_random r = {3};
+  sim_random r = {3};
   fixture_values(&r, 3, values[0], 512);
   fixture_add(f, column(f, 0, CH_ECG, 512), CODE_RICE);
   uint32_t inflated_size = 0;

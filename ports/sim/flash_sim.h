@@ -11,13 +11,13 @@
  * level again: everything is as it was and the operation goes on. Thus each operation of a long
  * run can be cut in every way without running from the start again. Levels nest: so does a cut
  * during the recovery from a cut. */
-#ifndef HTEL_TESTS_CRASH_FLASH_SIM_H
-#define HTEL_TESTS_CRASH_FLASH_SIM_H
+#ifndef HTEL_SIM_FLASH_H
+#define HTEL_SIM_FLASH_H
 
 #include <stdbool.h>
 
 #include "healthtel/port.h"
-#include "random.h"
+#include "sim_random.h"
 
 /* What becomes of the operation in which the power fails, and of those before it. */
 typedef enum flash_mode {
@@ -61,7 +61,7 @@ typedef struct flash_level {
   bool *bad;
   bool dead, hook_off;
   uint64_t cut_after;
-  test_random random;
+  sim_random random;
 } flash_level;
 
 enum { FLASH_LEVELS_MAX = 4, FLASH_CHUNK = 1024 };
@@ -86,7 +86,7 @@ typedef struct flash_sim {
   bool dead;          /* the power is off: all calls fail, nothing happens */
   uint64_t cut_after; /* operations from now at which the power fails, by cut_mode; 0: never */
   flash_mode cut_mode;
-  test_random random;
+  sim_random random;
 
   uint64_t trace_from; /* operations from this number on are written to stderr; 0: none */
 
@@ -112,12 +112,15 @@ void flash_sim_free(flash_sim *f);
 
 /* The power fails in the middle of `op`, the one that the hook was called for (NULL: between two
  * operations). Afterwards the power is on again. Call it inside of a level. */
-void flash_sim_cut(flash_sim *f, const flash_op *op, flash_mode mode, test_random *random);
+void flash_sim_cut(flash_sim *f, const flash_op *op, flash_mode mode, sim_random *random);
 
 /* Opens a level, in which the hook is off and no cut is to come; closing puts all back to that
  * moment. */
 void flash_sim_open(flash_sim *f);
 void flash_sim_close(flash_sim *f);
+
+/* The power fails now, between two operations and outside of any level, and comes back. */
+void flash_sim_lose_power(flash_sim *f, flash_mode mode);
 
 /* After the power failed by `cut_after`. */
 void flash_sim_power_on(flash_sim *f);

@@ -162,7 +162,7 @@ static void do_erase(flash_sim *f, uint32_t address) {
 /* Each bit done or not. A unit of which no bit was done counts as not programmed. Programming is
  * serial on some parts (units before the torn one are done, those behind it untouched), and by
  * pages on others (all of it torn). */
-static void tear_program_bits(flash_sim *f, const flash_op *op, test_random *random) {
+static void tear_program_bits(flash_sim *f, const flash_op *op, sim_random *random) {
   uint32_t unit = f->geometry.program_bytes;
   bool serial = random_below(random, 2) == 0;
   uint32_t torn = random_below(random, op->size / unit) * unit;
@@ -180,7 +180,7 @@ static void tear_program_bits(flash_sim *f, const flash_op *op, test_random *ran
 }
 
 /* Pages of 256 bytes erased or not, in whatever order the part or the file system takes them. */
-static void tear_pages(flash_sim *f, uint32_t address, test_random *random) {
+static void tear_pages(flash_sim *f, uint32_t address, sim_random *random) {
   uint32_t size = f->geometry.block_bytes, how = random_below(random, 3);
   uint32_t from = random_below(random, size / 256 + 1) * 256;
   for (uint32_t at = 0; at < size; at += 256) {
@@ -191,7 +191,7 @@ static void tear_pages(flash_sim *f, uint32_t address, test_random *random) {
 
 /* A block whose erase was interrupted must be erased again, even if it happens to read as erased:
  * so its units stay used. */
-static void tear_erase(flash_sim *f, uint32_t address, bool bits, test_random *random) {
+static void tear_erase(flash_sim *f, uint32_t address, bool bits, sim_random *random) {
   uint32_t size = f->geometry.block_bytes;
   touch(f, address, size);
   mark_used(f, address, size, 1);
@@ -213,7 +213,7 @@ static void tear_erase(flash_sim *f, uint32_t address, bool bits, test_random *r
 
 /* An erase that was lost may leave old bytes below a later program: flash ands them, a file is
  * written over. */
-static void tear(flash_sim *f, const flash_op *op, bool bits, test_random *random) {
+static void tear(flash_sim *f, const flash_op *op, bool bits, sim_random *random) {
   if (op->kind == FLASH_SYNC) return;
   if (op->kind == FLASH_ERASE) {
     tear_erase(f, op->address, bits, random);
@@ -246,7 +246,7 @@ static void undo(flash_sim *f, const flash_op *op) {
 }
 
 static void reorder(flash_sim *f, uint32_t first, uint32_t end, const flash_op *last,
-                    test_random *random) {
+                    sim_random *random) {
   for (uint32_t i = end; i > first; i--) undo(f, &f->pending[i - 1]);
   bool over = random_below(random, 2) == 0;
   uint32_t lost_of_8 = random_below(random, 8);
@@ -263,7 +263,7 @@ static void reorder(flash_sim *f, uint32_t first, uint32_t end, const flash_op *
 }
 
 static void cut(flash_sim *f, uint32_t first, uint32_t end, const flash_op *op, flash_mode mode,
-                test_random *random) {
+                sim_random *random) {
   if (mode == FLASH_REORDERED) {
     reorder(f, first, end, op, random);
   } else if (mode != FLASH_NONE && op != NULL) {
@@ -272,11 +272,16 @@ static void cut(flash_sim *f, uint32_t first, uint32_t end, const flash_op *op, 
   f->random.state = random_u64(random);
 }
 
-void flash_sim_cut(flash_sim *f, const flash_op *op, flash_mode mode, test_random *random) {
+void flash_sim_cut(flash_sim *f, const flash_op *op, flash_mode mode, sim_random *random) {
   if (f->level_count == 0) abort();
   flash_sim_trace(f, "the power fails");
   const flash_level *outer = &f->levels[f->level_count - 1];
   cut(f, outer->pending_first, outer->pending_count, op, mode, random);
+}
+
+void flash_sim_lose_power(flash_sim *f, flash_mode mode) {
+  cut(f, f->pending_first, f->pending_count, NULL, mode, &f->random);
+  drop_pending(f, f->pending_first);
 }
 
 /* ---- The port ------------------------------------------------------------------------ */
