@@ -2,6 +2,7 @@
 #include "batch.h"
 
 #include "model.h"
+#include "plant.h"
 
 bool batch_due(const batch *b, uint8_t frame_class, uint32_t now_ms) {
   const batch_frame *f = &b->frames[frame_class];
@@ -181,10 +182,12 @@ bool batch_samples_begin(batch *b, uint8_t channel, uint64_t tick, bool tick_is_
     tick = tick > span ? tick - span : 0;
   }
   bool on = !gap && goes_on(ch, c, tick, count, tick_is_last);
-  if ((!on || quality != c->quality_all) && !column_code(b, channel)) return false;
+  bool ends = !on || (quality != c->quality_all && !PLANT(39)); /* the block so far */
+  if (ends && !column_code(b, channel)) return false;
   if (!on) {
     c->tick_next = tick;
     c->phase_next = 0;
+    if (PLANT(35) && gap) place_advance(ch, &c->tick_next, &c->phase_next, 1);
   }
   if (c->count == 0) {
     c->tick_first = c->tick_next;

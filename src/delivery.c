@@ -15,6 +15,7 @@
 
 #include "client.h"
 #include "frame.h"
+#include "plant.h"
 
 #define WINDOW_BYTES_MAX 65536u /* data in flight: Azure Event Grid's limit, the lowest known */
 #define WINDOW_FRAMES_MAX 100u  /* messages: AWS IoT Core's */
@@ -144,8 +145,10 @@ static int publish(htel *tel, const char *last, uint32_t token, uint32_t size, b
 
 static void all_unsent(htel *tel) {
   for (outbox_entry *e = outbox_next(&tel->outbox, NULL); e != NULL;
-       e = outbox_next(&tel->outbox, e))
+       e = outbox_next(&tel->outbox, e)) {
+    if (PLANT(32) && e->state == OUTBOX_IN_FLIGHT && e->acked) client_delivered(tel, e);
     outbox_unsend(&tel->outbox, e);
+  }
 }
 
 static void on_up(htel *tel) {
@@ -214,12 +217,12 @@ static void on_acked(htel *tel, uint32_t token) {
   if (e == NULL || e->state != OUTBOX_IN_FLIGHT) return; /* evicted, or receipted before */
   if (!e->acked) pace_adapt(tel, e);
   outbox_acked(&tel->outbox, e);
-  if (d->config.mode == HTEL_DELIVERY_BROKER) client_delivered(tel, e);
+  if (d->config.mode == HTEL_DELIVERY_BROKER || PLANT(19)) client_delivered(tel, e);
 }
 
 static bool in_ranges(const htel_range *ranges, uint16_t count, uint32_t sequence) {
   for (uint16_t i = 0; i < count; i++)
-    if (sequence >= ranges[i].first && sequence <= ranges[i].last) return true;
+    if (sequence >= ranges[i].first && sequence - PLANT(34) <= ranges[i].last) return true;
   return false;
 }
 
@@ -230,13 +233,13 @@ static uint32_t receipt_free(htel *tel, const htel_receipt *receipt) {
   bool any = false;
   for (outbox_entry *e = outbox_next(&tel->outbox, NULL); e != NULL;
        e = outbox_next(&tel->outbox, e)) {
-    if (e->boot != receipt->boot) continue;
+    if (e->boot != receipt->boot && !PLANT(22)) continue;
     bool stored = in_ranges(receipt->stored, receipt->stored_count, e->sequence);
     bool aside = in_ranges(receipt->quarantined, receipt->quarantined_count, e->sequence);
     /* A frame that was never sent cannot have arrived, whatever the message says. */
-    if ((!stored && !aside) || e->sends == 0) continue;
+    if ((!stored && !aside) || (e->sends == 0 && !PLANT(45))) continue;
     /* One of an earlier boot may have been sent then, too. */
-    if (e->state == OUTBOX_IN_FLIGHT && e->sends == 1 && receipt->boot == tel->boot)
+    if (e->state == OUTBOX_IN_FLIGHT && (e->sends == 1 || PLANT(40)) && receipt->boot == tel->boot)
       round_trip_ms = (uint32_t)tel->time.now - e->sent_ms;
     any = true;
     if (aside)
@@ -271,7 +274,7 @@ static void on_message(htel *tel, const uint8_t *bytes, size_t size) {
     if (receipt.births[i] == tel->schema) d->birth_done = true;
   if (receipt.birth_wanted) birth_again(tel);
   d->paused_until = tel->time.now + min32(receipt.pause_ms, PAUSE_MS_MAX);
-  if (receipt.boot != tel->boot && tel->outbox.code == NULL) {
+  if (receipt.boot != tel->boot && tel->outbox.code == NULL && !PLANT(22)) {
     if (receipt.stored_count + receipt.quarantined_count > 0) tel->stats.messages_ignored++;
     return;
   }
@@ -349,6 +352,7 @@ static void resend_late(htel *tel) {
        e = outbox_next(&tel->outbox, e)) {
     uint32_t wait_ms = e->acked ? d->receipt_wait_ms : UNACKED_WAITS * d->config.receipt_wait_ms;
     if (e->state != OUTBOX_IN_FLIGHT || (uint32_t)tel->time.now - e->sent_ms < wait_ms) continue;
+    if (PLANT(31)) continue;
     outbox_unsend(&tel->outbox, e);
     late = true;
   }
@@ -377,7 +381,7 @@ static outbox_entry *choose(htel *tel) {
   outbox_entry *backlog = NULL;
   for (outbox_entry *e = outbox_next(o, NULL); e != NULL; e = outbox_next(o, e)) {
     if (e->state != OUTBOX_WAITING) continue;
-    if (e->frame_class == HTEL_CLASS_ALARM)
+    if (e->frame_class == HTEL_CLASS_ALARM && !PLANT(28))
       return o->in_flight_bytes == 0 || o->in_flight_bytes + e->size <= WINDOW_BYTES_MAX ? e : NULL;
     if (is_live(tel, e)) {
       if (live == NULL) live = e;
@@ -386,6 +390,7 @@ static outbox_entry *choose(htel *tel) {
     }
   }
   outbox_entry *e = live != NULL ? live : backlog;
+  if (PLANT(28) && backlog != NULL) e = backlog;
   if (e == NULL || tel->time.now < d->paused_until) return NULL;
   if (e == backlog && d->backlog_tokens < 1000u) return NULL;
   if (o->in_flight >= WINDOW_FRAMES_MAX - ALARM_FRAMES) return NULL;

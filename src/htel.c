@@ -6,6 +6,7 @@
 
 #include "client.h"
 #include "pack.h"
+#include "plant.h"
 
 #define POLL_MS_MAX 1000u
 #define UTC_LOOK_MS 1000u    /* how often the port's clock is looked at */
@@ -33,8 +34,9 @@ static int boot_begin(htel *tel, const htel_config *config) {
     htel_boot boot = {0};
     int rc = port->boot_begin(port->ctx, &boot);
     if (rc != 0) return rc;
-    tel->boot = boot.number;
-    if (boot.unclean) loss_unclean(&tel->losses, boot.unclean_first, boot.number - 1u);
+    tel->boot = PLANT(20) ? 1u : boot.number;
+    if (boot.unclean && !PLANT(38))
+      loss_unclean(&tel->losses, boot.unclean_first, boot.number - 1u);
     return 0;
   }
   uint8_t b[8];
@@ -84,7 +86,8 @@ static void count_refused(htel *tel, uint8_t channel, uint64_t tick_after) {
   if (s->kind == HTEL_WAVEFORM) last += batch_span_ms(&tel->channels[channel], s->block_max);
   if (last < tick_after) last = tick_after;
   uint64_t first = s->tick_seen < last ? s->tick_seen : last;
-  if (!loss_ring_full(&tel->losses, channel, first, last, news)) return;
+  uint32_t told = PLANT(30) && news > 1u ? news - 1u : news;
+  if (!loss_ring_full(&tel->losses, channel, first, last, told)) return;
   s->refused_counted = refused;
   tel->stats.readings_refused += news;
 }
@@ -177,6 +180,7 @@ static void drain(htel *tel) {
 
 static void look_at_clock(htel *tel) {
   if (tel->port->utc == NULL || tel->time.now < tel->utc_ask_at) return;
+  if (tel->leaving) return; /* no frame would bring an anchor any more, and it would be owed */
   tel->utc_ask_at = tel->time.now + UTC_LOOK_MS;
   int64_t utc_ms;
   uint32_t uncertainty_ms;
@@ -186,14 +190,23 @@ static void look_at_clock(htel *tel) {
   if (timeline_observe(&tel->time, tel->time.now, utc_ms, uncertainty_ms)) pack_anchor(tel);
 }
 
-/* Anchors are packed at once or nearly; loss records only while connected: during an outage more of
- * the same come, and each frame of them would push another frame out. */
+/* An alarm frame has no receipt yet. It may carry loss records, and goes before any other. */
+static bool alarm_is_owed(const htel *tel) {
+  const outbox_entry *e = outbox_next(&tel->outbox, NULL);
+  while (e != NULL && e->frame_class != HTEL_CLASS_ALARM) e = outbox_next(&tel->outbox, e);
+  return e != NULL;
+}
+
+/* Anchors are packed at once or nearly; loss records only while connected, and not while others may
+ * be on their way: during an outage, of the network or of the ingest, more of the same come, and
+ * each frame of them would push another frame out. */
 static void close_due(htel *tel) {
   uint32_t now_ms = (uint32_t)tel->time.now;
   for (uint8_t c = HTEL_CLASS_NUMERIC; c < HTEL_CLASS_COUNT; c++)
     if (batch_due(&tel->batch, c, now_ms)) pack_aged(tel, c);
   bool online = tel->delivery.state == DELIVERY_ONLINE;
-  bool waiting = tel->anchor_count > 0 || (online && loss_waiting(&tel->losses));
+  bool told = online && loss_waiting(&tel->losses) && !alarm_is_owed(tel);
+  bool waiting = tel->anchor_count > 0 || told;
   if (waiting && !tel->system_waiting) tel->system_since = tel->time.now;
   tel->system_waiting = waiting;
   bool system = waiting && tel->time.now - tel->system_since >= tel->system_wait_ms;
@@ -271,7 +284,7 @@ static bool is_gathering(const htel *tel) {
     if (atomic_load_explicit(&tel->states[i].refused, memory_order_relaxed) !=
         tel->states[i].refused_counted)
       return true;
-  return pack_system_waiting(tel);
+  return pack_system_waiting(tel) && !PLANT(44);
 }
 
 /* The same, or that no frame has brought to the ingest. */

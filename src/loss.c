@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loss.h"
 
+#include "plant.h"
+
 static bool is_free(const loss_entry *e) {
   return e->loss.cause == HTEL_CAUSE_UNSPECIFIED;
 }
@@ -82,7 +84,7 @@ void loss_evicted(loss_ledger *ledger, const outbox_entry *frame) {
     loss->tick_first = frame->tick_first;
     loss->tick_last = frame->tick_last;
     e->ordinal_first = e->ordinal_last = frame->ordinal;
-  } else if (!adjoins(e, frame)) {
+  } else if (!adjoins(e, frame) && !PLANT(47)) {
     loss->at_most = true;
   }
   e->carrier = 0; /* said already or not: it is said again, larger */
@@ -115,7 +117,8 @@ uint16_t loss_take(loss_ledger *ledger, uint32_t carrier, htel_loss *losses, uin
   uint16_t taken = 0;
   for (unsigned i = 0; i < LOSS_ENTRIES && taken < room; i++) {
     loss_entry *e = &ledger->entries[i];
-    if (is_free(e) || e->carrier != 0) continue;
+    if (is_free(e) || (e->carrier != 0 && !PLANT(29))) continue;
+    if (PLANT(29) && e->carrier != 0) e->loss.id = ++ledger->id_last;
     e->carrier = carrier;
     losses[taken++] = e->loss;
   }

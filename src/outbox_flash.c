@@ -18,6 +18,7 @@
 #include "loss_bytes.h"
 #include "loss_join.h"
 #include "pack.h"
+#include "plant.h"
 #include "store.h"
 
 #define ENTRIES_BYTES 8192u
@@ -35,7 +36,8 @@
 
 typedef struct place {
   uint32_t serial, offset;
-  uint16_t index, pad;
+  uint16_t index;
+  uint16_t checked; /* how often it had been sent when its bytes were looked at last */
 } place;
 
 /* Frames receipted one after the other in a block: freed with one program. */
@@ -188,13 +190,14 @@ static bool carrier_find(const carrier_look *look, uint32_t carrier) {
   store_frame f;
   int rc = store_first(s, HTEL_CLASS_ALARM, &f);
   while (rc == 1 && (f.boot != s->losses_boot || f.sequence != carrier)) rc = store_next(s, &f);
-  if (rc == 0) return s->losses_boot == s->boot && store_was_durable(s, carrier);
+  if (rc == 0 && s->losses_boot == s->boot && store_was_durable(s, carrier)) return true;
+  if (rc == 0) return store_was_freed(s, HTEL_CLASS_ALARM, s->losses_boot, carrier);
   return rc == 1 && f.size <= look->frame_bytes_max && store_repair(s, &f, x->frame) == 0;
 }
 
-/* The frame that carried some of the ledger is here and can be read, or was durable and is
- * receipted by now. Of a boot before the last one the latter cannot be known: rather tell twice
- * than not at all. */
+/* The frame that carried some of the ledger is here and can be read, or it is receipted, or was
+ * durable. Of a boot before the last one the latter cannot be known: rather tell twice than not at
+ * all. */
 static bool carrier_is_durable(void *ctx, uint32_t carrier) {
   carrier_look *look = ctx;
   if (look->asked != carrier) look->durable = carrier_find(look, carrier);
@@ -202,14 +205,14 @@ static bool carrier_is_durable(void *ctx, uint32_t carrier) {
   return look->durable;
 }
 
-/* 1: there was something in it; 0: nothing. */
+/* 1: some of what is in it has been said already; 0: nothing of it. */
 static int ledger_read(htel *tel) {
   uint8_t bytes[STORE_LOSSES_BYTES_MAX];
   carrier_look look = {.box = box_of(tel), .frame_bytes_max = tel->frame_bytes_max};
   int size = store_losses_read(&look.box->store, bytes, sizeof bytes);
   if (size <= 0) return size == HTEL_E_CRC ? 0 : size;
   loss_bytes_read(&tel->losses, bytes, (size_t)size, carrier_is_durable, &look);
-  return 1;
+  return loss_bytes_write(&tel->losses, 0, bytes) < (size_t)size;
 }
 
 /* ---- eviction -------------------------------------------------------------------------- */
@@ -418,16 +421,18 @@ static int flash_open(htel *tel, const htel_config *config) {
   int rc = store_mount(&x->store, config->outbox.flash, (store_block *)(void *)blocks);
   if (rc == 0) rc = ledger_read(tel);
   if (rc < 0) return rc;
-  bool stale = rc == 1;
+  /* Only this boot knows what its predecessor has said, and may be cut before it says so: what was
+   * said leaves the ledger first. Where there is no room for that, later. */
+  bool stale = rc == 1 && ledger_put(tel, 0) != 0;
   store_boot boot;
   bool owed = loss_waiting(&tel->losses);
   rc = boot_begin(tel, at_risk(tel), &boot);
   if (rc != 0) return rc;
   tel->boot = boot.number;
-  if (boot.unclean)
+  if (boot.unclean && !PLANT(38))
     loss_unclean_at_most(&tel->losses, boot.unclean_first, boot.number - 1u, boot.at_risk);
   if (boot.unclean || owed) return ledger_write(tel, 0);
-  if (stale) (void)ledger_put(tel, 0); /* the boot after this one could not know what was said */
+  if (stale) (void)ledger_put(tel, 0);
   return 0;
 }
 
@@ -468,7 +473,7 @@ static uint8_t *flash_reserve(htel *tel, uint8_t frame_class, uint32_t size) {
   box *x = box_of(tel);
   uint32_t sequence = tel->sequence_next - 1u; /* of this frame */
   bool ledger = x->store.sequence + 1u < sequence ||
-                (frame_class == HTEL_CLASS_ALARM && carries_losses(tel, sequence));
+                (frame_class == HTEL_CLASS_ALARM && carries_losses(tel, sequence) && !PLANT(43));
   x->refusal = ledger ? ledger_write(tel, sequence - 1u) : 0;
   if (x->refusal == 0) x->refusal = store_reserve(&x->store, frame_class, size, sequence);
   return x->refusal == 0 ? x->frame : NULL;
@@ -602,8 +607,27 @@ static uint32_t safe_fill(htel *tel) {
   return x->persist_ms;
 }
 
+/* What goes out again may have rotted since it was read, and would go out in vain for ever. */
+static void window_check(htel *tel) {
+  outbox *o = &tel->outbox;
+  for (outbox_entry *e = outbox_next(o, NULL); e != NULL; e = outbox_next(o, e)) {
+    if (e->sends < 2u || place_of(e)->checked == e->sends) continue;
+    store_frame f;
+    frame_of(e, &f);
+    f.readings = e->readings;
+    f.tick_first = e->tick_first;
+    f.tick_last = e->tick_last;
+    place_of(e)->checked = e->sends;
+    if (store_check(&box_of(tel)->store, &f) != HTEL_E_CRC) return;
+    lose_frame(tel, &f);
+    outbox_free(o, e);
+    return;
+  }
+}
+
 static uint32_t flash_fill(htel *tel) {
   runs_flush(box_of(tel));
+  window_check(tel);
   uint32_t wait = safe_fill(tel);
   tel->outbox.more = false;
   for (uint8_t c = 0; c < HTEL_CLASS_COUNT; c++) {

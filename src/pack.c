@@ -3,12 +3,14 @@
 
 #include "frame.h"
 #include "model.h"
+#include "plant.h"
 #include "zip.h"
 
 #define ZIP_REST_FRAMES 7u /* waveform frames that zlib is not tried on after it did not pay */
 #define ANCHORS_WAITING_MAX ((uint8_t)(sizeof((htel *)0)->anchors / sizeof(htel_anchor)))
 
 void pack_anchor(htel *tel) {
+  if (PLANT(24)) return;
   /* A clock that jumps faster than frames are closed: the newest anchors matter most. */
   if (tel->anchor_count == ANCHORS_WAITING_MAX) {
     for (uint8_t i = 1; i < ANCHORS_WAITING_MAX; i++) tel->anchors[i - 1] = tel->anchors[i];
@@ -22,7 +24,7 @@ bool pack_system_waiting(const htel *tel) {
 }
 
 void pack_evicted(htel *tel, const outbox_entry *entry) {
-  loss_evicted(&tel->losses, entry);
+  if (!PLANT(27)) loss_evicted(&tel->losses, entry);
   tel->stats.frames_evicted++;
   tel->stats.readings_evicted += entry->readings;
   if (entry->frame_class != HTEL_CLASS_ALARM) return;

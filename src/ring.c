@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "plant.h"
+
 void ring_init(ring *r, uint32_t *words, uint32_t word_count, uint32_t reserve_words) {
   atomic_init(&r->head, 0);
   atomic_init(&r->tail, 0);
@@ -44,6 +46,7 @@ void ring_copy(const ring *r, uint32_t from, uint32_t *out, uint32_t count) {
   uint32_t to_end = r->mask + 1u - start;
   uint32_t first = count < to_end ? count : to_end;
   memcpy(out, r->words + start, first * sizeof *out);
+  if (PLANT(50) && count > first) first--;
   if (count > first) memcpy(out + first, r->words, (count - first) * sizeof *out);
 }
 

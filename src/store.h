@@ -124,6 +124,7 @@ typedef struct store {
   bool bad_untold;      /* a block has gone bad and no note says so */
   bool evict_unsynced;  /* a block was evicted since the last sync */
   uint8_t slots_unsynced;
+  uint8_t believed;   /* programs in a row that could not be read back */
   uint32_t sequence;  /* newest of this boot, appended or told of */
   uint32_t persisted; /* newest that is durable */
   uint32_t proven;    /* of the last boot, at mount: was durable for sure before the cut */
@@ -174,6 +175,8 @@ int store_reserve(store *s, uint8_t frame_class, uint32_t size, uint32_t sequenc
 /* Between mount and store_boot_begin: whether frame `sequence` of the last boot was durable for
  * sure. One that was not may be there all the same, whole or torn. */
 bool store_was_durable(const store *s, uint32_t sequence);
+/* Whether this frame is here still, and was freed. */
+bool store_was_freed(store *s, uint8_t frame_class, uint64_t boot, uint32_t sequence);
 
 /* The highest sequence number of this boot that is durable, with all before it. Frames above it
  * must not be published: their number may be gone after a cut. */

@@ -8,21 +8,39 @@
 #define ERASES_MAX 0xFFFFFu /* as store_block counts them */
 #define READ_TRIES 3u
 #define ASKED_MAX 4u
+#define BELIEVED_MAX 32u /* programs in a row that were not read back: then the flash is gone */
 
 int flash_read(store *s, uint16_t block, uint32_t offset, uint8_t *buf, size_t size) {
   uint32_t address = block * s->flash->block_bytes + offset;
   for (unsigned i = 0; i < READ_TRIES; i++)
-    if (s->flash->read(s->flash->ctx, address, buf, size) == 0) return 0;
+    if (s->flash->read(s->flash->ctx, address, buf, size) == 0) {
+      s->believed = 0;
+      return 0;
+    }
   s->stats.reads_failed++;
   return HTEL_E_STORE;
 }
 
 bool flash_answers(store *s, uint16_t block) {
   uint8_t byte;
-  for (uint32_t i = 1; i <= ASKED_MAX && i < s->flash->block_count; i++)
-    if (flash_read(s, (uint16_t)((block + i) % s->flash->block_count), 0, &byte, 1) == 0)
-      return true;
+  uint32_t count = s->flash->block_count, apart = count / (ASKED_MAX + 1u);
+  if (apart == 0) apart = 1; /* far apart otherwise: what is near may be broken as one */
+  for (uint32_t i = 1; i <= ASKED_MAX && i < count; i++)
+    if (flash_read(s, (uint16_t)((block + i * apart) % count), 0, &byte, 1) == 0) return true;
   return false;
+}
+
+/* A block that cannot be read while others can is bad. A flash that does not answer at all says
+ * nothing against it: program() said that all is well, and what is wrong in it will be found. But
+ * one that stays silent is not to be filled for ever. */
+static int read_back(store *s, uint16_t block, uint32_t offset, uint8_t *buf, size_t size) {
+  if (flash_read(s, block, offset, buf, size) == 0) return 0;
+  if (!flash_answers(s, block)) {
+    if (s->believed == BELIEVED_MAX) return HTEL_E_STORE;
+    s->believed++;
+    return HTEL_E_AGAIN;
+  }
+  return flash_read(s, block, offset, buf, size); /* it may have come back just now */
 }
 
 /* What was programmed is what is there. */
@@ -30,7 +48,8 @@ static bool verify(store *s, uint16_t block, uint32_t offset, const uint8_t *buf
   uint8_t there[STORE_COPY_BYTES];
   for (size_t at = 0; at < size;) {
     size_t n = size - at < sizeof there ? size - at : sizeof there;
-    if (flash_read(s, block, offset + (uint32_t)at, there, n) != 0) return false;
+    int rc = read_back(s, block, offset + (uint32_t)at, there, n);
+    if (rc != 0) return rc == HTEL_E_AGAIN;
     for (size_t i = 0; i < n; i++)
       if (there[i] != buf[at + i]) return false;
     at += n;

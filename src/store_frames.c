@@ -25,8 +25,7 @@ static void frame_fill(const store *s, const found *f, uint32_t expected, store_
                          .frame_class = (uint8_t)b->log};
 }
 
-/* From `offset` on, where the frame is expected to have the index `expected`. */
-static int look_onward(store *s, uint32_t offset, uint32_t expected, store_frame *frame) {
+static int look_through(store *s, uint32_t offset, uint32_t expected, store_frame *frame) {
   found f;
   int rc = 0;
   while (offset < s->look.end && (rc = scan_next(s, s->look.block, offset, s->look.end, &f)) == 1) {
@@ -40,6 +39,20 @@ static int look_onward(store *s, uint32_t offset, uint32_t expected, store_frame
     if (expected == f.r.index) expected++; /* else one before it is lost: the next tells */
   }
   return rc < 0 ? rc : 0;
+}
+
+/* From `offset` on, where the frame is expected to have the index `expected`. That there is none
+ * any more, or that one before it is lost, is believed as look_at() believes it: if the flash
+ * answers, and says the same again. */
+static int look_onward(store *s, uint32_t offset, uint32_t expected, store_frame *frame) {
+  uint32_t failed = s->stats.reads_failed;
+  int rc = look_through(s, offset, expected, frame);
+  failed = s->stats.reads_failed - failed;
+  if (rc < 0 || failed == 0) return rc;
+  if (!flash_answers(s, s->look.block)) return HTEL_E_STORE;
+  uint32_t again = s->stats.reads_failed;
+  rc = look_through(s, offset, expected, frame);
+  return s->stats.reads_failed - again == failed ? rc : HTEL_E_STORE;
 }
 
 int look_first(store *s, uint32_t offset, store_frame *frame) {
@@ -76,6 +89,31 @@ int store_first(store *s, uint8_t frame_class, store_frame *frame) {
 int store_next(store *s, store_frame *frame) {
   int rc = store_next_in_block(s, frame);
   return rc != 0 ? rc : frames_after(s, frame->frame_class, frame->serial, frame);
+}
+
+/* Of the block that is looked at: 1 when it holds this frame, freed. */
+static int look_for_freed(store *s, uint64_t boot, uint32_t sequence) {
+  found f;
+  int rc = 0;
+  for (uint32_t at = FORMAT_HEADER_BYTES;
+       at < s->look.end && (rc = scan_next(s, s->look.block, at, s->look.end, &f)) == 1;
+       at = f.next) {
+    if (f.r.kind != RECORD_FRAME || f.r.sequence != sequence || f.r.index >= s->look.count)
+      continue;
+    store_frame frame;
+    frame_fill(s, &f, f.r.index, &frame);
+    if (frame.boot == boot && look_is_freed(s, f.r.index)) return 1;
+  }
+  return rc < 0 ? rc : 0;
+}
+
+bool store_was_freed(store *s, uint8_t frame_class, uint64_t boot, uint32_t sequence) {
+  uint16_t block;
+  for (uint32_t serial = 0; (block = state_next(s, frame_class, serial)) != STORE_NONE;) {
+    serial = s->blocks[block].serial;
+    if (look_settle(s, block) == 0 && look_for_freed(s, boot, sequence) == 1) return true;
+  }
+  return false;
 }
 
 /* ---- bytes ------------------------------------------------------------------------------- */

@@ -23,7 +23,10 @@ static int copy_records(store *s, uint16_t from, uint16_t to, uint32_t end) {
     uint32_t n = end - at < sizeof piece ? end - at : (uint32_t)sizeof piece;
     if (flash_read(s, from, at, piece, n) != 0) {
       if (n > UNREAD_BYTES) n = UNREAD_BYTES;
-      if (flash_read(s, from, at, piece, n) != 0) memset(piece, 0, n);
+      if (flash_read(s, from, at, piece, n) != 0) {
+        if (!flash_answers(s, from)) return HTEL_E_STORE; /* that is no damage: later */
+        memset(piece, 0, n);
+      }
     }
     if (!format_is_blank(piece, n) && flash_program(s, to, at, piece, n) != 0) return HTEL_E_AGAIN;
     at += n;

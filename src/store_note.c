@@ -60,8 +60,8 @@ int store_boot_begin(store *s, uint32_t at_risk, store_boot *boot) {
   if (rc != 0) return rc;
   uint64_t boot_before = s->boot;
   bool unclean = s->boot > 0 && !s->ended;
-  *boot =
-      (store_boot){.number = s->boot_seen + (PLANT(3) && !s->ended ? 0 : 1u), .unclean = unclean};
+  bool again = (PLANT(3) && !s->ended) || (PLANT(20) && s->boot_seen > 0);
+  *boot = (store_boot){.number = s->boot_seen + (again ? 0 : 1u), .unclean = unclean};
   if (unclean) boot->unclean_first = s->told_before;
   if (unclean) boot->at_risk = s->risk_before + s->at_risk;
   s->boot = boot->number;
@@ -127,7 +127,6 @@ int note_losses(store *s, const uint8_t *losses, size_t size, uint32_t serial_gi
 }
 
 int store_losses_write(store *s, const uint8_t *losses, size_t size, uint32_t sequence) {
-  if (!s->begun) return HTEL_E_CLOSED;
   if (size > STORE_LOSSES_BYTES_MAX) return HTEL_E_TOO_LARGE;
   int rc = note_room_spare(s, size);
   if (rc == 0) rc = room_evict_settle(s);

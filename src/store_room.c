@@ -129,6 +129,11 @@ static int tail_open(store *s, uint8_t log) {
       state_set(s, block, STATE_USED);
       return 0;
     }
+    if (!flash_answers(s, block)) {
+      state_set(s, block, STATE_DIRTY); /* that is not the block's fault */
+      s->serial_next++;
+      return HTEL_E_STORE;
+    }
     state_set(s, block, STATE_BAD);
     s->serial_next++; /* for all that is known the header is there, with this one */
   }

@@ -179,7 +179,11 @@ static int look_once(store *s, uint16_t block) {
   block_header header;
   uint32_t failed = s->stats.reads_failed;
   int rc = scan_header(s, block, &header);
-  if (rc != 1) return rc == HTEL_E_STORE && !flash_answers(s, block) ? HTEL_E_STORE : HTEL_E_CRC;
+  if (rc == HTEL_E_STORE) {
+    if (!flash_answers(s, block)) return HTEL_E_STORE;
+    rc = scan_header(s, block, &header); /* the flash may have come back just now */
+  }
+  if (rc != 1) return HTEL_E_CRC;
   *l =
       (store_look){.block = STORE_NONE, .ordinal_first = header.ordinal_first, .boot = header.boot};
   memset(l->freed, 0xFF, sizeof l->freed);
@@ -193,8 +197,8 @@ static int look_once(store *s, uint16_t block) {
   return rc;
 }
 
-/* What cannot be read counts as damage only if it is the same when looked at again: a flash that
- * answers one time and not another has to be asked later. */
+/* What cannot be read counts as damage only if others can be read, and if it is the same when
+ * looked at again: a flash that answers one time and not another has to be asked later. */
 int look_at(store *s, uint16_t block) {
   if (s->look.block == block) return 0;
   uint32_t failed = s->stats.reads_failed;
@@ -202,6 +206,7 @@ int look_at(store *s, uint16_t block) {
   int rc = look_once(s, block);
   failed = s->stats.reads_failed - failed;
   if (rc == 0 && failed > 0) {
+    if (!flash_answers(s, block)) return HTEL_E_STORE;
     uint32_t again = s->stats.reads_failed;
     rc = look_once(s, block);
     if (s->stats.reads_failed - again != failed) rc = HTEL_E_STORE;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../src/plant.h"
+
 #define BIRTHS_MAX (sizeof((htel_receipt *)0)->births / sizeof(uint32_t))
 
 void receipts_free(receipts *r) {
@@ -40,6 +42,7 @@ static int compare(const void *left, const void *right) {
 /* Adds a sequence to sorted ranges. False: it needs a new range and there is none left. */
 static bool range_add(htel_range *ranges, uint16_t *count, uint32_t sequence) {
   if (*count > 0 && sequence <= ranges[*count - 1].last) return true; /* said twice */
+  if (PLANT(48) && *count > 0 && sequence == ranges[*count - 1].last + 2) ranges[*count - 1].last++;
   if (*count > 0 && sequence == ranges[*count - 1].last + 1) {
     ranges[*count - 1].last = sequence;
     return true;

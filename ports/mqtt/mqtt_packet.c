@@ -167,7 +167,9 @@ static int on_length(mqtt_parser *parser) {
     return parser->left == 0 ? whole(parser) : stage_begin(parser, FIELDS);
   }
   uint32_t least = mqtt_parser_wants_ack(parser) ? 5 : 3; /* with a topic of one character */
-  return parser->left < least ? HTEL_E_PROTOCOL : stage_begin(parser, TOPIC_SIZE);
+  /* One that claims to be longer would swallow all that comes after it, receipts too. */
+  if (parser->left < least || parser->left > MQTT_PUBLISH_BYTES_MAX) return HTEL_E_PROTOCOL;
+  return stage_begin(parser, TOPIC_SIZE);
 }
 
 static int on_fields(mqtt_parser *parser, size_t count) {

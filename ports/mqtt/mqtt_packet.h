@@ -61,6 +61,10 @@ size_t mqtt_packet_bare(mqtt_type type, uint8_t *to, size_t room);
 
 /* ---- Parsing what a broker sends ----------------------------------------------------- */
 
+/* A PUBLISH with more after its fixed header is no broker's that serves us: topic and payload come
+ * to some 600 bytes. */
+#define MQTT_PUBLISH_BYTES_MAX 131072u
+
 /* All zero is the beginning. After a packet was whole, the members below the line describe it
  * until the next mqtt_parser_wants(). */
 typedef struct mqtt_parser {

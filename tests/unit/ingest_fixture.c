@@ -260,13 +260,33 @@ static void alert(void *arg, const store_alert *a) {
   ((fixture *)arg)->alerts_told++;
 }
 
+#ifdef FIXTURE_MEMORY_STORE /* the same tests over the simulator's store */
+#include "memory_store.h"
+
+static void memory_close(void *ctx) {
+  memory_store_free(ctx);
+}
+
+static void real_open(store *s, const char *db_path) {
+  assert_null(db_path);
+  memory_store *m = memory_store_new(NULL);
+  assert_non_null(m);
+  *s = *memory_store_of(m);
+  s->close = memory_close;
+}
+#else
+static void real_open(store *s, const char *db_path) {
+  char error[256];
+  if (store_sqlite_open(s, db_path == NULL ? ":memory:" : db_path, STORE_SQLITE_WRITE, error,
+                        sizeof error) != 0)
+    fail_msg("the database %s", error);
+}
+#endif
+
 fixture *fixture_open(const char *db_path) {
   fixture *f = calloc(1, sizeof *f);
   assert_non_null(f);
-  char error[256];
-  if (store_sqlite_open(&f->real, db_path == NULL ? ":memory:" : db_path, STORE_SQLITE_WRITE, error,
-                        sizeof error) != 0)
-    fail_msg("the database %s", error);
+  real_open(&f->real, db_path);
   uint8_t bytes[FIXTURE_BYTES];
   birth_make(1, bytes, sizeof bytes, &f->schema);
   f->store = failing_store;

@@ -294,6 +294,24 @@ static void test_close_delivers_what_came_during_a_flush(void **state) {
   assert_true(it.world.boot_ended);
 }
 
+/* The hour after which an anchor is sent again ends at any moment of the close. */
+static void test_close_does_not_owe_an_anchor_that_comes_due_in_it(void **state) {
+  (void)state;
+  for (uint32_t before_ms = 0; before_ms < 3000; before_ms += 200) {
+    fake_free(&it.world);
+    fake_init(&it.world, 42);
+    it.world.has_utc = true;
+    it.world.utc_ms = 1767225600000;
+    it.world.ack_ms = 1500; /* so long the goodbye takes */
+    open_it();
+    htel_record(it.tel, PULSE, 1);
+    run_ms(20000);
+    assert_int_equal(stats().frames_waiting, 0);
+    it.world.tick_ms += TIMELINE_REFRESH_MS - 20000u - before_ms;
+    assert_int_equal(close_it(10000), 0);
+  }
+}
+
 static void test_close_with_a_producer_still_running_is_not_clean(void **state) {
   (void)state;
   open_it();
@@ -448,6 +466,7 @@ int main(void) {
       T(test_close_without_a_network_leaves_the_boot_unclean),
       T(test_unclean_stops_are_reported_by_the_next_boot),
       T(test_close_delivers_what_came_during_a_flush),
+      T(test_close_does_not_owe_an_anchor_that_comes_due_in_it),
       T(test_close_with_a_producer_still_running_is_not_clean),
       T(test_close_reports_every_refusal),
       T(test_rest_of_a_block_is_sent_when_its_frame_was_full),

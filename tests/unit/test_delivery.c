@@ -265,6 +265,42 @@ static void test_eviction_spares_frames_that_a_link_is_at(void **state) {
   assert_int_equal(oldest->state, OUTBOX_IN_FLIGHT);
 }
 
+/* The broker is there and the ingest is not: what tells of losses must not cost more of them. */
+static void test_loss_records_push_nothing_out(void **state) {
+  (void)state;
+  IN_RAM_ONLY();
+  it.world.no_receipts = true;
+  it.config.outbox.bytes = 8192;
+  open_it();
+  run_ms(1000);
+  alarm_now(1);
+  run_ms(1000);
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < 400; i++) {
+    htel_record(it.tel, PULSE, (int32_t)i);
+    run_ms(10001);
+    if (stats().frames_evicted == 0) kept = stats().frames_waiting; /* in flight or not */
+  }
+  assert_true(stats().frames_evicted > 300);
+  uint32_t alarms = 0;
+  uint32_t frames = 0;
+  for (const outbox_entry *e = outbox_next(&it.tel->outbox, NULL); e != NULL;
+       e = outbox_next(&it.tel->outbox, e)) {
+    frames++;
+    alarms += e->frame_class == HTEL_CLASS_ALARM;
+  }
+  assert_int_equal(alarms, 1); /* the real one */
+  assert_in_range(frames, kept - 2u, kept);
+
+  it.world.no_receipts = false;
+  run_ms(700000);
+  fake_lost lost;
+  assert_int_equal(stats().frames_waiting, 0);
+  fake_account(&it.world, it.tel->sequence_next - 1u, &lost);
+  assert_int_equal(lost.holes, 0);
+  assert_int_equal(lost.evicted[HTEL_CLASS_NUMERIC], 0); /* they had come all the same */
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       T(test_puback_alone_frees_nothing),
@@ -282,6 +318,7 @@ int main(void) {
       T(test_no_second_sees_a_hundred_messages),
       T(test_a_link_still_being_taken_down_is_not_hammered),
       T(test_eviction_spares_frames_that_a_link_is_at),
+      T(test_loss_records_push_nothing_out),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include "../../ports/sim/flash_sim.h"
 #include "fake.h"
 #include "loss_join.h"
+#include "store.h"
 
 enum { PULSE, ECG, ALARM, CHANNELS };
 
@@ -308,6 +309,27 @@ static void test_frames_whose_headers_are_rotten_are_told_of_once(void **state) 
       assert_int_equal(it.world.losses[i].sequence_first, 3);
       assert_int_equal(it.world.losses[i].sequence_last, 3);
     }
+  finish();
+}
+
+/* A flash that answers nothing for a while is not a bad one: what is programmed then is kept. */
+static void test_an_outage_of_reads_retires_no_block_and_loses_nothing(void **state) {
+  (void)state;
+  begin(&part_128k);
+  power();
+  frame_now(1);
+  it.sim.outage_from = it.sim.counts.reads + 1u;
+  it.sim.outage_to = UINT64_MAX;
+  frame_now(2);
+  frame_now(3);
+  it.sim.outage_to = 0;
+  frame_now(4);
+  drain();
+  for (uint32_t s = 1; s <= 4; s++) assert_non_null(fake_find_of(&it.world, 1, s));
+  assert_int_equal(told_of_outbox(1, 2) + told_of_outbox(1, 3), 0);
+  store_stats stats;
+  store_stats_get((store *)it.tel->outbox.flash, &stats);
+  assert_int_equal(stats.blocks_bad, 0);
   finish();
 }
 
@@ -635,6 +657,7 @@ int main(void) {
       cmocka_unit_test(test_a_read_that_fails_for_a_while_costs_nothing),
       cmocka_unit_test(test_a_frame_that_cannot_be_read_is_told_of),
       cmocka_unit_test(test_frames_whose_headers_are_rotten_are_told_of_once),
+      cmocka_unit_test(test_an_outage_of_reads_retires_no_block_and_loses_nothing),
       cmocka_unit_test(test_a_flush_goes_on_behind_damaged_frames),
       cmocka_unit_test(test_what_fails_is_not_given_up),
       cmocka_unit_test(test_a_flush_does_not_wait_for_persist_ms),

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -384,6 +385,26 @@ static void test_no_wake_is_lost(void **state) {
   htel_posix_close(&self.posix);
 }
 
+/* Many clients in a loop of its own: what the next wait would watch is told once. */
+static void test_a_loop_of_ones_own_learns_what_to_watch(void **state) {
+  (void)state;
+  htel_posix posix;
+  int fd;
+  short events;
+  assert_int_equal(htel_posix_open(&posix, NULL), 0);
+  assert_false(htel_posix_watched(&posix, &fd, &events));
+  htel_posix_watch(&posix, 7, POLLIN);
+  htel_posix_watch(&posix, 8, POLLIN | POLLOUT); /* the last one counts, as for a wait */
+  assert_true(htel_posix_watched(&posix, &fd, &events));
+  assert_int_equal(fd, 8);
+  assert_int_equal(events, POLLIN | POLLOUT);
+  assert_false(htel_posix_watched(&posix, &fd, &events));
+  htel_posix_watch(&posix, 8, POLLIN);
+  htel_posix_wait(&posix, 0); /* forgets it too */
+  assert_false(htel_posix_watched(&posix, &fd, &events));
+  htel_posix_close(&posix);
+}
+
 /* ---- The runner
  * ------------------------------------------------------------------------------------ */
 
@@ -538,6 +559,7 @@ int main(void) {
       TEST(test_a_signal_handler_wakes),
       TEST(test_waking_keeps_errno),
       TEST(test_no_wake_is_lost),
+      TEST(test_a_loop_of_ones_own_learns_what_to_watch),
       TEST(test_runner_delivers_and_ends_the_boot),
       TEST(test_runner_keeps_the_deadline),
   };

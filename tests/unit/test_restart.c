@@ -218,8 +218,44 @@ static void test_a_clean_end_is_not_told_as_unclean(void **state) {
   finish();
 }
 
+static uint64_t told_refused(void) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < it.world.loss_count; i++)
+    if (it.world.losses[i].cause == HTEL_CAUSE_RING_FULL) sum += it.world.losses[i].readings;
+  return sum;
+}
+
+/* The next boot alone knows what was said before it, and is cut at its n-th operation. */
+static void test_a_boot_that_is_cut_at_once_has_nothing_said_twice(void **state) {
+  (void)state;
+  for (uint32_t n = 1; n < 40; n++) {
+    begin(n, &parts[1]);
+    it.world.reachable = true;
+    power();
+    while (it.refused < 9) record();
+    fake_run(&it.world, it.tel, 60000);
+    for (unsigned i = 0; n % 2u == 0 && i < 20; i++) {
+      record();
+      fake_run(&it.world, it.tel, 1000);
+    }
+    assert_int_equal(told_refused(), it.refused);
+    fake_reset(&it.world);
+    it.flash.cut_mode = (flash_mode)(n % FLASH_MODES);
+    it.flash.cut_after = n;
+    if (htel_open(&it.tel, it.memory, sizeof it.memory, &it.config, &it.world.port) == 0)
+      fake_run(&it.world, it.tel, 1);
+    it.flash.cut_after = 0;
+    power();
+    drain();
+    assert_int_equal(told_refused(), it.refused);
+    judge(n);
+    finish();
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_a_boot_that_is_cut_at_once_has_nothing_said_twice),
       cmocka_unit_test(test_a_clean_end_is_not_told_as_unclean),
       cmocka_unit_test(test_an_outage_with_a_reset_loses_nothing_that_was_durable),
       cmocka_unit_test(test_what_was_durable_arrives_once_over_many_lives)};

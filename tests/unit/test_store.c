@@ -324,6 +324,36 @@ static void test_an_outage_costs_nothing(bench *b) {
   assert_true(refused > 0);
 }
 
+/* Who walks from frame to frame while the flash does not answer is told so, and neither that there
+ * are no more nor that some are lost. */
+static void test_an_outage_ends_no_walk(bench *b) {
+  begin(b);
+  for (uint32_t i = 0; i < 6; i++) append_anyway(b, 1, 100);
+  assert_int_equal(store_sync(&b->s), 0);
+  uint32_t refused = 0;
+  for (uint32_t k = 0; k < 40; k++) {
+    for (uint32_t length = 1; length < 2000; length += 1u + length / 4u) {
+      store_frame f = {0};
+      b->flash.outage_from = b->flash.counts.reads + 1u + k;
+      b->flash.outage_to = b->flash.outage_from + length;
+      for (uint32_t n = 0, tries = 0; n < 6; tries++) {
+        assert_true(tries < 4000);
+        store_frame next = f;
+        int rc = n == 0 ? store_first(&b->s, 1, &next) : store_next(&b->s, &next);
+        if (rc != 1) assert_int_equal(rc, HTEL_E_STORE);
+        refused += rc != 1;
+        if (rc != 1) continue;
+        assert_int_equal(next.lost, 0);
+        if (n > 0) assert_int_equal(next.sequence, f.sequence + 1u);
+        f = next;
+        n++;
+      }
+      b->flash.outage_to = 0;
+    }
+  }
+  assert_true(refused > 0);
+}
+
 /* Numerics fill the flash and stay; waveforms go round in what is left. */
 static void test_wear_is_even_beside_old_frames(bench *b) {
   if (b->flash.geometry.block_count < 16) return;
@@ -519,6 +549,7 @@ static const struct {
     TEST(test_a_receipt_for_a_block_without_frames_does_nothing),
     TEST(test_frames_that_cannot_be_read_are_told_of),
     TEST(test_an_outage_costs_nothing),
+    TEST(test_an_outage_ends_no_walk),
     TEST(test_wear_is_even),
     TEST(test_wear_is_even_beside_old_frames),
     TEST(test_eviction_takes_waveforms_first),
