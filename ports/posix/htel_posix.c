@@ -176,6 +176,13 @@ void htel_posix_watch(htel_posix *posix, int fd, short events) {
   posix->watch_events = events;
 }
 
+bool htel_posix_watched(htel_posix *posix, int *fd, short *events) {
+  *fd = posix->watch_fd;
+  *events = posix->watch_events;
+  posix->watch_events = 0;
+  return *events != 0;
+}
+
 void htel_posix_wait(htel_posix *posix, uint32_t ms) {
   struct pollfd fds[2] = {{.fd = posix->wake_fd, .events = POLLIN},
                           {.fd = posix->watch_fd, .events = posix->watch_events}};

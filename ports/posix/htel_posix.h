@@ -97,6 +97,11 @@ void htel_posix_wait(htel_posix *posix, uint32_t ms);
  * For links that work in the polling thread itself; call it in that thread. */
 void htel_posix_watch(htel_posix *posix, int fd, short events);
 
+/* For a loop of one's own around many clients that share one htel_posix and one thread: what the
+ * next htel_posix_wait would watch, to be asked after each htel_poll. Forgets it, as that wait
+ * would; false: nothing. */
+bool htel_posix_watched(htel_posix *posix, int *fd, short *events);
+
 /* ---- A file in the place of flash ---------------------------------------------------- */
 
 /* Where the outbox lies when it is to outlive the process and the machine's power:

@@ -2,9 +2,9 @@
 /* posix_resolve.h - host name to addresses without waiting for the resolver.
  *
  * getaddrinfo blocks for as long as DNS likes and cannot be stopped, so it runs in a detached
- * thread with a job that both sides hold: whoever lets go last frees it. A link keeps a job that
- * has not ended and asks it again at its next attempt, so there is never more than one thread a
- * link. */
+ * thread. Jobs for the same name that begin while one of them is under way share its thread and its
+ * answer: a process with a thousand links to one broker has one such thread, not a thousand. A link
+ * keeps a job that has not ended and asks it again at its next attempt. */
 #ifndef HTEL_POSIX_RESOLVE_H
 #define HTEL_POSIX_RESOLVE_H
 

@@ -5,9 +5,11 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <netdb.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +19,7 @@
 #include "link_client.h"
 #include "link_proxy.h"
 #include "link_server.h"
+#include "posix_resolve.h"
 
 #define SLOW_MS 3000
 #define FRAME "htel/v1/dev-1/frame"
@@ -25,12 +28,14 @@
 
 static char certs[BROKER_PATH_MAX];
 static broker mosquitto;
+static atomic_uint slow_names; /* asked for */
 
 int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                 struct addrinfo **found) {
   int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
   *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
   if (host != NULL && strncmp(host, "slow", 4) == 0) {
+    slow_names++;
     sleep_ms(SLOW_MS);
     return EAI_AGAIN;
   }
@@ -283,6 +288,36 @@ static unsigned descriptors(void) {
   return count;
 }
 
+#define ASKERS 50u
+
+static void test_one_name_is_asked_for_once_at_a_time(void **state) {
+  (void)state;
+  resolve_job *jobs[ASKERS];
+  resolve_list list;
+  unsigned before = descriptors();
+  slow_names = 0;
+  for (unsigned i = 0; i < ASKERS; i++) {
+    jobs[i] = resolve_start("slow.invalid", 8883);
+    assert_non_null(jobs[i]);
+  }
+  resolve_job *other = resolve_start("slow.invalid", 8884); /* another question */
+  for (unsigned i = 0; i < ASKERS; i += 2) resolve_release(jobs[i]);
+  for (unsigned i = 1; i < ASKERS; i += 2) {
+    struct pollfd fd = {.fd = resolve_fd(jobs[i]), .events = POLLIN};
+    assert_int_equal(poll(&fd, 1, 2 * SLOW_MS), 1);
+    assert_int_equal(resolve_result(jobs[i], &list), HTEL_E_RESOLVE);
+  }
+  assert_int_equal(slow_names, 2);
+  resolve_job *later = resolve_start("slow.invalid", 8883); /* an answer is not kept */
+  assert_int_equal(resolve_result(later, &list), HTEL_E_AGAIN);
+  for (unsigned i = 1; i < ASKERS; i += 2) resolve_release(jobs[i]);
+  resolve_release(other);
+  resolve_release(later);
+  sleep_ms(SLOW_MS + 500); /* its thread frees what it held */
+  assert_int_equal(slow_names, 3);
+  assert_int_equal(descriptors(), before);
+}
+
 static void test_close_at_any_moment_leaks_nothing(void **state) {
   (void)state;
   link_client client;
@@ -309,6 +344,7 @@ int main(void) {
       cmocka_unit_test(test_answers_have_their_own_errors),
       cmocka_unit_test(test_nonsense_and_muteness_after_suback),
       cmocka_unit_test(test_names_and_ports_that_lead_nowhere),
+      cmocka_unit_test(test_one_name_is_asked_for_once_at_a_time),
       cmocka_unit_test(test_close_at_any_moment_leaks_nothing),
   };
   return cmocka_run_group_tests(tests, group_setup, group_teardown);
