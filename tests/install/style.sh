@@ -14,7 +14,7 @@ report() { # report WHAT HITS
 
 mapfile -t code < <(find include src ports examples tests .ci -type f \
   \( -name '*.[ch]' -o -name '*.cc' -o -name '*.sh' -o -name '*.py' -o -name '*.mjs' -o -name '*.cmake' \
-  -o -name '*.proto' -o -name '*.options' -o -name CMakeLists.txt -o -path .ci/run \) | sort)
+  -o -name '*.pml' -o -name '*.proto' -o -name '*.options' -o -name CMakeLists.txt -o -path .ci/run \) | sort)
 mapfile -t prose < <(find docs ./*.md examples -name '*.md' -type f | sort)
 [ ${#code[@]} -gt 20 ] || { echo "only ${#code[@]} source files found in $1"; exit 1; }
 
