@@ -14,14 +14,14 @@ set -euo pipefail
 packages_build=(
   gcc g++ libc6-dev cmake ninja-build pkg-config
   libmbedtls-dev libpaho-mqtt-dev zlib1g-dev libsqlite3-dev libcjson-dev libssl-dev libcmocka-dev
-  nanopb libnanopb-dev protobuf-compiler python3
+  nanopb libnanopb-dev protobuf-compiler python3 libinih-dev libjs-chart.js
   mosquitto openssl sqlite3 ca-certificates
 )
 packages_mcu=(gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm)
 packages_test=(
   clang clang-format-14 valgrind mosquitto-clients rabbitmq-server bzip2 git make xz-utils procps
   "${packages_mcu[@]}" libpcap-dev libclang-rt-14-dev
-  libflac-dev libzstd-dev liblzma-dev libck-dev nodejs
+  libflac-dev libzstd-dev liblzma-dev libck-dev nodejs spin chromium
 )
 packages_cross=(
   gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf

@@ -12,6 +12,7 @@
 #             killed, --node-kills times (9)
 #   netem     two devices, one over each link, behind a network that is bad in changing ways, for
 #             --netem-minutes minutes (60); memory must stay flat
+#   live      htel-fleet --live: 300 devices in one process for 300 s, the broker killed twice
 #   mcu       examples/mcu/run.sh on each board --mcu-runs times in a row (10)
 #
 #   --only PART   this part alone; may be given several times
@@ -24,7 +25,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 root=$PWD
 
-parts=(ring promise kills store_kills cluster netem mcu)
+parts=(ring promise kills store_kills cluster netem live mcu)
 seeds=20000 kills=100 store_kills=200 node_kills=9 records=100000000 netem_minutes=60 mcu_runs=10
 only=() json=false
 usage() { sed -n '/^# soak.sh/,/^set/ { /^#/ s/^# \{0,1\}//p }' tests/soak.sh; }
@@ -105,6 +106,7 @@ part cluster env build="$root/build" HEALTHTEL_KILLS="$node_kills" \
   bash tests/interop/test_cluster.sh
 part netem env build="$root/build" HEALTHTEL_NETEM_MINUTES="$netem_minutes" \
   bash tests/interop/test_netem.sh
+part live env build="$root/build" bash tests/sim/live.sh --full
 part mcu env build="$root/build" HEALTHTEL_MCU_RUNS="$mcu_runs" bash tests/arch/mcu.sh an386 lm3s
 ! $json || echo "{\"passed\":$passed,\"failed\":$failed,\"seconds\":$SECONDS$summary}"
 echo "$passed passed, $failed failed"

@@ -2,6 +2,7 @@
 #include "message.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "capture.h"
@@ -46,9 +47,19 @@ bool message_status(const uint8_t *bytes, size_t size, bool *online, uint64_t *b
   return rc == 0;
 }
 
+/* Looked up once: EVP_sha256() is looked up in each digest, under a lock that threads share. */
+static EVP_MD *sha256;
+
+static void sha256_look_up(void) {
+  sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
 bool digest_make(uint8_t digest[DIGEST_BYTES], const uint8_t *bytes, size_t size) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, sha256_look_up);
   unsigned char whole[EVP_MAX_MD_SIZE];
-  if (EVP_Digest(bytes, size, whole, NULL, EVP_sha256(), NULL) != 1) return false;
+  const EVP_MD *md = sha256 != NULL ? sha256 : EVP_sha256();
+  if (EVP_Digest(bytes, size, whole, NULL, md, NULL) != 1) return false;
   memcpy(digest, whole, DIGEST_BYTES);
   return true;
 }

@@ -149,7 +149,7 @@ static int frame_find(void *ctx, const char *device, uint64_t boot, uint32_t seq
                       const uint8_t *digest, store_outcome *outcome) {
   int64_t id;
   *outcome = STORE_NEW;
-  int rc = device_id(ctx, device, false, &id);
+  int rc = q_device_id(ctx, device, false, &id);
   if (rc != STORE_OK || id == 0) return rc;
   return frame_find_id(ctx, id, boot, sequence, digest, outcome);
 }
@@ -238,7 +238,7 @@ static int runs_put(sqlite_store *s, int64_t frame, const readings *r) {
 static int frame_put(void *ctx, const store_frame *f, store_outcome *outcome) {
   sqlite_store *s = ctx;
   int64_t device;
-  int rc = device_id(s, f->device, true, &device);
+  int rc = q_device_id(s, f->device, true, &device);
   if (rc != STORE_OK) return rc;
   query q = q_take(s, Q_FRAME_ADD);
   q_int(&q, device);
@@ -307,7 +307,7 @@ static int aside_insert(sqlite_store *s, int64_t device, const store_aside *asid
 static int aside_put(void *ctx, const store_aside *aside, uint32_t limit, store_outcome *outcome) {
   sqlite_store *s = ctx;
   int64_t device, count;
-  int rc = device_id(s, aside->device, true, &device);
+  int rc = q_device_id(s, aside->device, true, &device);
   if (rc != STORE_OK) return rc;
   query q = q_take(s, Q_ASIDE_FIND);
   q_int(&q, device);
@@ -327,7 +327,7 @@ static int aside_put(void *ctx, const store_aside *aside, uint32_t limit, store_
 static int loss_put(void *ctx, const char *device, const htel_loss *loss, uint64_t carrier_boot,
                     uint32_t carrier_sequence) {
   int64_t id;
-  int rc = device_id(ctx, device, true, &id);
+  int rc = q_device_id(ctx, device, true, &id);
   if (rc != STORE_OK) return rc;
   query q = q_take(ctx, Q_LOSS_ADD);
   q_int(&q, id);
@@ -359,7 +359,7 @@ static int count_rows(sqlite_store *s, statement which, int64_t device, int64_t 
 
 static int alert_put(void *ctx, const store_alert *alert, uint32_t limit) {
   int64_t id, count;
-  int rc = device_id(ctx, alert->device, true, &id);
+  int rc = q_device_id(ctx, alert->device, true, &id);
   if (rc == STORE_OK) rc = count_rows(ctx, Q_ALERT_COUNT, id, &count);
   if (rc != STORE_OK || count >= limit) return rc;
   query q = q_take(ctx, Q_ALERT_ADD);
@@ -379,7 +379,7 @@ static int alert_put(void *ctx, const store_alert *alert, uint32_t limit) {
 
 static int counter_add(void *ctx, const char *device, store_counter counter, uint32_t by) {
   int64_t id;
-  int rc = device_id(ctx, device, true, &id);
+  int rc = q_device_id(ctx, device, true, &id);
   if (rc != STORE_OK) return rc;
   query q = q_take(ctx, Q_COUNTER_ADD);
   q_int(&q, id);
@@ -391,7 +391,7 @@ static int counter_add(void *ctx, const char *device, store_counter counter, uin
 static int status_put(void *ctx, const char *device, bool online, uint64_t boot,
                       int64_t received_ms) {
   int64_t id;
-  int rc = device_id(ctx, device, true, &id);
+  int rc = q_device_id(ctx, device, true, &id);
   if (rc != STORE_OK) return rc;
   query q = q_take(ctx, Q_DEVICE_STATUS);
   q_int(&q, online);
@@ -426,7 +426,7 @@ static int birth_put(void *ctx, const char *device, const htel_birth *birth, con
                      size_t size, int64_t received_ms, uint32_t limit, store_outcome *outcome) {
   sqlite_store *s = ctx;
   int64_t id, count;
-  int rc = device_id(s, device, true, &id);
+  int rc = q_device_id(s, device, true, &id);
   if (rc != STORE_OK) return rc;
   query q = q_take(s, Q_BIRTH_FIND);
   q_int(&q, id);
@@ -458,7 +458,7 @@ static int birth_get(void *ctx, const char *device, uint32_t schema, uint8_t *bu
                      size_t *size) {
   int64_t id;
   *size = 0;
-  int rc = device_id(ctx, device, false, &id);
+  int rc = q_device_id(ctx, device, false, &id);
   if (rc != STORE_OK || id == 0) return rc;
   query q = q_take(ctx, Q_BIRTH_FIND);
   q_int(&q, id);
@@ -479,7 +479,7 @@ static int birth_get(void *ctx, const char *device, uint32_t schema, uint8_t *bu
 static int anchor_put(void *ctx, const char *device, uint64_t boot, const htel_anchor *anchor,
                       uint32_t sequence) {
   int64_t id;
-  int rc = device_id(ctx, device, true, &id);
+  int rc = q_device_id(ctx, device, true, &id);
   if (rc != STORE_OK) return rc;
   query q = q_take(ctx, Q_ANCHOR_ADD);
   q_int(&q, id);
@@ -496,7 +496,7 @@ static int anchors_near(void *ctx, const char *device, uint64_t boot, uint64_t t
   static const statement which[2] = {Q_ANCHOR_BEFORE, Q_ANCHOR_AFTER};
   int64_t id;
   found[0] = found[1] = false;
-  int rc = device_id(ctx, device, false, &id);
+  int rc = q_device_id(ctx, device, false, &id);
   if (rc != STORE_OK || id == 0) return rc;
   for (unsigned i = 0; i < 2 && rc == STORE_OK; i++) {
     query q = q_take(ctx, which[i]);
@@ -516,7 +516,7 @@ static int anchors_near(void *ctx, const char *device, uint64_t boot, uint64_t t
 static int frames_place(void *ctx, const char *device, uint64_t boot, uint64_t tick_first,
                         uint64_t tick_last, int64_t offset_ms) {
   int64_t id;
-  int rc = device_id(ctx, device, false, &id);
+  int rc = q_device_id(ctx, device, false, &id);
   if (rc != STORE_OK || id == 0) return rc;
   query q = q_take(ctx, Q_FRAMES_PLACE);
   q_int(&q, offset_ms);

@@ -121,7 +121,7 @@ int64_t q_get_int(const query *q, int column);
 void devices_forget(sqlite_store *s);
 
 /* The device's row number. *id is 0 when it is not there and `add` is false. */
-int device_id(sqlite_store *s, const char *device, bool add, int64_t *id);
+int q_device_id(sqlite_store *s, const char *device, bool add, int64_t *id);
 
 /* The functions of store_sqlite_read.c. */
 void store_sqlite_add_readers(store *s);

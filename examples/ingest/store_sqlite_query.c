@@ -89,7 +89,7 @@ static uint32_t device_slot(const char *device) {
   return htel_crc32(0, device, strlen(device)) % DEVICE_CACHE;
 }
 
-int device_id(sqlite_store *s, const char *device, bool add, int64_t *id) {
+int q_device_id(sqlite_store *s, const char *device, bool add, int64_t *id) {
   uint32_t slot = device_slot(device);
   if (strcmp(s->devices[slot].device, device) == 0) {
     *id = s->devices[slot].id;

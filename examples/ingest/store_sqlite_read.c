@@ -16,7 +16,7 @@ static int devices_visit(void *ctx, bool (*visit)(void *arg, const char *device)
 /* A statement with the device's number bound; no rows when there is no such device. */
 static int take_for_device(sqlite_store *s, statement which, const char *device, query *q) {
   int64_t id;
-  int rc = device_id(s, device, false, &id);
+  int rc = q_device_id(s, device, false, &id);
   *q = q_take(s, which);
   q_int(q, id);
   return rc;
