@@ -23,7 +23,7 @@ void frames_clear(frames *f) {
 /* Copies `size` bytes in and says where; SIZE_MAX: no memory. */
 static size_t keep(frames *f, const void *bytes, size_t size) {
   size_t at = (f->used + 7u) & ~(size_t)7u;
-  if (at + size > f->arena_room) {
+  if (f->arena == NULL || at + size > f->arena_room) {
     size_t room = 2u * (at + size) + 4096u;
     uint8_t *arena = realloc(f->arena, room);
     if (arena == NULL) return SIZE_MAX;

@@ -99,7 +99,7 @@ static void test_points_of_cells_add_up_where_one_ends_earlier(void **state) {
 
 static void test_sums_are_sums_and_the_most_is_the_most(void **state) {
   (void)state;
-  result sum = made(), one = made(), two = made();
+  result sum = made(), one = made(), two;
   one.devices = 50;
   one.run_ms = 900;
   one.totals = (oracle_totals){.accepted = 10,
