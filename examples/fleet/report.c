@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Made by CMake of report.html and Chart.js; report_chart_size is 0 where that is missing. */
@@ -47,6 +48,9 @@ int report_check(const char *path, char *error, size_t error_size) {
                 "htel-fleet was built without Chart.js, which reports need: install the package "
                 "libjs-chart.js and build again",
                 error, error_size);
+  struct stat there; /* a device or a pipe would be replaced by a file */
+  if (lstat(path, &there) == 0 && !S_ISREG(there.st_mode))
+    return fail(path, "is there and is not a file: give the name of a file", error, error_size);
   char *part = part_path(path);
   FILE *to = part_open(path, part, error, error_size);
   if (to != NULL) {

@@ -7,6 +7,7 @@
 #include "fleet.h"
 
 #define WEAR_DIGITS 1000.0
+#define COMMAND_BYTES (4u * SCENARIO_FILE_BYTES + 512u)
 
 typedef struct named {
   const char *name;
@@ -28,29 +29,49 @@ static uint64_t told(const oracle_totals *t) {
          t->covered_damaged;
 }
 
-/* The command that makes this run again. */
-static void command_line(char *to, size_t size, const scenario *s, uint64_t seed, uint32_t only) {
-  size_t at = 0;
-  at +=
-      (size_t)snprintf(to, size, "htel-fleet --scenario %s --devices %u --hours %u --seed %llu",
-                       s->name, (unsigned)s->devices, (unsigned)s->hours, (unsigned long long)seed);
-  scenario standard;
-  scenario_standard(&standard);
-  if (s->cell_devices != standard.cell_devices && at < size)
-    at += (size_t)snprintf(to + at, size - at, " --cell %u", (unsigned)s->cell_devices);
-  if (only != FLEET_ALL && at < size)
-    at += (size_t)snprintf(to + at, size - at, " --only %u", (unsigned)only);
-  if (at < size) at += (size_t)snprintf(to + at, size - at, " --faults ");
-  if (s->faults == FAULT_ALL || s->faults == 0) {
-    if (at < size) snprintf(to + at, size - at, "%s", s->faults == 0 ? "none" : "all");
+/* A word of a shell: quoted where it needs to be. `to` has room for four times the word and 3. */
+static void word_quote(char *to, const char *word) {
+  static const char plain[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./,:=+@%-";
+  if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+    strcpy(to, word);
     return;
   }
-  const char *comma = "";
-  for (unsigned k = 0; k < FAULT_KINDS && at < size; k++) {
-    if ((s->faults >> k & 1u) == 0) continue;
-    at += (size_t)snprintf(to + at, size - at, "%s%s", comma, fault_name((fault_kind)k));
-    comma = ",";
+  *to++ = '\'';
+  for (; *word != '\0'; word++) {
+    if (*word != '\'') {
+      *to++ = *word;
+      continue;
+    }
+    memcpy(to, "'\\''", 4);
+    to += 4;
   }
+  memcpy(to, "'", 2);
+}
+
+static void faults_list(char *to, size_t size, fault_set faults) {
+  if (faults == FAULT_ALL || faults == 0) {
+    snprintf(to, size, "%s", faults == 0 ? "none" : "all");
+    return;
+  }
+  size_t at = 0;
+  for (unsigned k = 0; k < FAULT_KINDS && at < size; k++)
+    if ((faults >> k & 1u) != 0)
+      at += (size_t)snprintf(to + at, size - at, "%s%s", at > 0 ? "," : "",
+                             fault_name((fault_kind)k));
+}
+
+/* The command that makes this run again, in the directory that this one was run in. The cell is
+ * always named: the scenario may have another one than the options gave. */
+static void command_line(char *to, size_t size, const scenario *s, uint64_t seed, uint32_t only) {
+  char name[4u * SCENARIO_FILE_BYTES + 3u], faults[256], alone[24] = "";
+  word_quote(name, s->file[0] != '\0' ? s->file : s->name);
+  faults_list(faults, sizeof faults, s->faults);
+  if (only != FLEET_ALL) snprintf(alone, sizeof alone, " --only %u", (unsigned)only);
+  snprintf(to, size,
+           "htel-fleet --scenario %s --devices %u --hours %u --seed %llu --cell %u%s --faults %s",
+           name, (unsigned)s->devices, (unsigned)s->hours, (unsigned long long)seed,
+           (unsigned)s->cell_devices, alone, faults);
 }
 
 static cJSON *configuration_json(const scenario *s) {
@@ -78,7 +99,7 @@ static cJSON *configuration_json(const scenario *s) {
 
 static cJSON *violation_json(const violation *v, const char *command) {
   cJSON *o = cJSON_CreateObject();
-  char replay[640];
+  char replay[COMMAND_BYTES + 32u];
   cJSON_AddStringToObject(o, "kind", violation_name(v->kind));
   json_add_int(o, "at_ms", v->at_ms);
   if (v->device != UINT32_MAX) json_add_uint(o, "device", v->device);
@@ -218,7 +239,7 @@ static void sums_add(cJSON *o, const result *r) {
 cJSON *result_json(const result *r, const scenario *s, uint64_t seed, uint32_t only) {
   cJSON *o = cJSON_CreateObject();
   if (o == NULL) return NULL;
-  char command[512], digest[20];
+  char command[COMMAND_BYTES], digest[20];
   command_line(command, sizeof command, s, seed, only);
   snprintf(digest, sizeof digest, "%016llx", (unsigned long long)r->digest);
   cJSON_AddStringToObject(o, "verdict", r->totals.violations == 0 ? "kept" : "broken");
@@ -273,7 +294,7 @@ static void violations_print(FILE *to, const result *r, const char *command) {
 
 void result_print(FILE *to, const result *r, const scenario *s, uint64_t seed, uint32_t only) {
   const oracle_totals *t = &r->totals;
-  char command[512];
+  char command[COMMAND_BYTES];
   command_line(command, sizeof command, s, seed, only);
   fprintf(to, "%s: %s\n", s->name, s->title);
   fprintf(to, "devices=%u hours=%u seed=%llu readings=%llu stored=%llu checked=%llu told=%llu\n",
@@ -306,7 +327,7 @@ void result_print(FILE *to, const result *r, const scenario *s, uint64_t seed, u
 bool result_seeds_tell(const result *sum, const scenario *s, uint64_t first_seed, uint64_t seeds,
                        uint64_t failed, uint64_t first_failed, bool json) {
   const oracle_totals *t = &sum->totals;
-  char command[512];
+  char command[COMMAND_BYTES];
   command_line(command, sizeof command, s, first_failed, FLEET_ALL);
   if (!json) {
     printf("seeds=%llu from=%llu failed=%llu readings=%llu checked=%llu told=%llu\n",

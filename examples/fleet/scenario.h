@@ -14,6 +14,7 @@
 #define SCENARIO_CHANNELS_MAX 16u
 #define SCENARIO_EVENTS_MAX 32u
 #define SCENARIO_NAME_BYTES 32u
+#define SCENARIO_FILE_BYTES 512u
 #define SCENARIO_RATE_MIN 0.001 /* of a fault a day; 0 is never */
 #define SCENARIO_RATE_MAX 10000.0
 
@@ -73,6 +74,7 @@ typedef struct scenario_event {
 
 typedef struct scenario {
   char name[SCENARIO_NAME_BYTES];
+  char file[SCENARIO_FILE_BYTES]; /* as it was given; empty: built in */
   char title[96];
 
   /* [run] */

@@ -408,8 +408,14 @@ bool scenario_load(scenario *s, const char *name, char *error, size_t error_size
     snprintf(s->name, sizeof s->name, "%s", name);
     return text_read(s, name, scenarios[i].text, error, error_size);
   }
+  if (strlen(name) >= sizeof s->file) {
+    snprintf(error, error_size, "scenario: a path of %u characters at most",
+             (unsigned)sizeof s->file - 1u);
+    return false;
+  }
   char *text = file_read(name, error, error_size);
   if (text == NULL) return false;
+  snprintf(s->file, sizeof s->file, "%s", name);
   const char *base = strrchr(name, '/');
   snprintf(s->name, sizeof s->name, "%.31s", base != NULL ? base + 1 : name);
   s->title[0] = '\0';
