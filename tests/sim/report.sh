@@ -50,6 +50,26 @@ cmp "$work/before.html" "$work/faults.html" || { say "the same run, another repo
 "$build/htel-fleet" --devices 1 --hours 1 --report "$work/there/is/none.html" >/dev/null 2>&1
 [ $? = 2 ] || { say "a report that cannot be written is not told of"; exit 1; }
 
+# The command in a run makes it again: of a file whose name a shell would take apart, too.
+mkdir "$work/there"
+printf '[run]\ncell = 20\n' >"$work/there/it's \$x.ini"
+run file 0 --scenario "$work/there/it's \$x.ini" --devices 60 --hours 1 --cell 50
+python3 - "$work/file.json" "$build" <<'EOF' || { say "its command makes another run"; exit 1; }
+import json, os, subprocess, sys
+first = json.load(open(sys.argv[1]))
+path = f"{sys.argv[2]}:{os.environ['PATH']}"
+ran = subprocess.run(first["command"] + " --json", shell=True, capture_output=True, timeout=120,
+                     env={**os.environ, "PATH": path}, check=False)
+again = json.loads(ran.stdout or "{}")
+for one in (first, again):
+    one.pop("machine", None)
+sys.exit(first != again)
+EOF
+
+mkfifo "$work/pipe"
+timeout 60 "$build/htel-fleet" --devices 1 --hours 1 --report "$work/pipe" >/dev/null 2>&1
+[ $? = 2 ] && [ -p "$work/pipe" ] || { say "what is not a file was made one"; exit 1; }
+
 for name in faults storm broken; do
   python3 "$here/report.py" "$work/$name.html" "$work/$name.json" "$work" || exit 1
 done
