@@ -333,6 +333,31 @@ static void test_an_outage_of_reads_retires_no_block_and_loses_nothing(void **st
   finish();
 }
 
+/* A flash that stays silent is not filled for ever with what nobody can read back: newcomers are
+ * refused, and told of when it is back. No block is blamed for it. */
+static void test_a_flash_that_stays_silent_refuses_and_tells(void **state) {
+  (void)state;
+  enum { FRAMES = 100 };
+  begin(&part_128k);
+  power();
+  frame_now(0);
+  it.sim.outage_from = it.sim.counts.reads + 1u;
+  it.sim.outage_to = UINT64_MAX;
+  for (int32_t i = 1; i < FRAMES; i++) frame_now(i);
+  htel_stats now;
+  htel_stats_get(it.tel, &now);
+  assert_in_range(now.frames_evicted, FRAMES / 2, FRAMES);
+  it.sim.outage_to = 0;
+  frame_now(FRAMES);
+  drain();
+  for (uint32_t s = 1; s <= FRAMES; s++)
+    if (fake_find_of(&it.world, 1, s) == NULL) assert_int_equal(told_of_outbox(1, s), 1);
+  store_stats stats;
+  store_stats_get((store *)it.tel->outbox.flash, &stats);
+  assert_int_equal(stats.blocks_bad, 0);
+  finish();
+}
+
 /* A flush is not over while there may be more behind frames that are damaged. */
 static void test_a_flush_goes_on_behind_damaged_frames(void **state) {
   (void)state;
@@ -658,6 +683,7 @@ int main(void) {
       cmocka_unit_test(test_a_frame_that_cannot_be_read_is_told_of),
       cmocka_unit_test(test_frames_whose_headers_are_rotten_are_told_of_once),
       cmocka_unit_test(test_an_outage_of_reads_retires_no_block_and_loses_nothing),
+      cmocka_unit_test(test_a_flash_that_stays_silent_refuses_and_tells),
       cmocka_unit_test(test_a_flush_goes_on_behind_damaged_frames),
       cmocka_unit_test(test_what_fails_is_not_given_up),
       cmocka_unit_test(test_a_flush_does_not_wait_for_persist_ms),
